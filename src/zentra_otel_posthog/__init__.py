@@ -1,0 +1,49 @@
+"""Annotate once, emit twice: OpenTelemetry spans and sanitized PostHog captures from one decorator."""
+
+from zentra_otel_posthog._version import __version__
+from zentra_otel_posthog.config import Settings
+from zentra_otel_posthog.decorators import auth, card, kyc, payment, signup, track, transfer
+from zentra_otel_posthog.emit import capture
+from zentra_otel_posthog.events import (
+    CardIssued,
+    Event,
+    KycVerified,
+    PaymentCompleted,
+    PaymentFailed,
+    PaymentPending,
+    SessionAuthenticated,
+    TransferCompleted,
+    UserSignedUp,
+)
+from zentra_otel_posthog.identity import identify
+from zentra_otel_posthog.instrumentor import ZentraInstrumentor
+from zentra_otel_posthog.processors import PostHogSpanProcessor
+from zentra_otel_posthog.runtime import configure, flush, shutdown
+
+__all__ = [
+    "CardIssued",
+    "Event",
+    "KycVerified",
+    "PaymentCompleted",
+    "PaymentFailed",
+    "PaymentPending",
+    "PostHogSpanProcessor",
+    "SessionAuthenticated",
+    "Settings",
+    "TransferCompleted",
+    "UserSignedUp",
+    "ZentraInstrumentor",
+    "__version__",
+    "auth",
+    "capture",
+    "card",
+    "configure",
+    "flush",
+    "identify",
+    "kyc",
+    "payment",
+    "shutdown",
+    "signup",
+    "track",
+    "transfer",
+]

@@ -1,0 +1,232 @@
+"""Settings: arguments over environment over file, one parser, one clear error.
+
+The file is ``zentra-otel-posthog.toml`` in the working directory, or ``[tool.zentra-otel-posthog]`` in
+``pyproject.toml`` there, or what ``ZENTRA_POSTHOG_CONFIG`` names.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from zentra_otel_posthog.events import nearest
+
+_logger = logging.getLogger("zentra_otel_posthog")
+
+_FILE: Final = "zentra-otel-posthog.toml"
+_PYPROJECT_TABLE: Final = "zentra-otel-posthog"
+_PREFIX: Final = "ZENTRA_POSTHOG_"
+_SECRETS: Final = frozenset({"api_key", "pseudonym_key"})
+_UNMASKED: Final = 4  # characters of a secret that may be shown: "phc_"
+_KEY_LENGTH: Final = 64  # longer project keys are answered with 401 (capture V0)
+_PSEUDONYM_KEY_BYTES: Final = 32  # the output size of SHA-256; RFC 2104 discourages shorter HMAC keys
+
+# The official SDK's aliases (posthog.capture_mode), so that one environment configures both.
+_CAPTURE_MODES: Final = {"legacy": "v0", "analytics_v1": "v1"}
+# As posthog.request.determine_server_host: the app's hosts do not take captures.
+_INGEST_HOSTS: Final = {
+    "https://app.posthog.com": "https://us.i.posthog.com",
+    "https://us.posthog.com": "https://us.i.posthog.com",
+    "https://eu.posthog.com": "https://eu.i.posthog.com",
+}
+
+
+class SettingsError(ValueError):
+    """A setting is wrong. The message names it, its value (masked where secret) and the way out."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the package may be told.
+
+    Args:
+        api_key: PostHog's project key (``phc_...``). None: events go to tracing only.
+        host: PostHog's ingest host.
+        capture_mode: The wire, ``v0`` (``/batch/``).
+        spool_dir: The folder that keeps captures until PostHog has them. None: the user's state folder.
+        spool_max_bytes: Its bound in bytes; past it the newest captures are refused and counted.
+        flush_at: Send as soon as so many captures wait.
+        flush_interval: Send what waits at least so often, in seconds.
+        max_retries: Attempts in a row before a segment rests.
+        compression: Of a request's body.
+        pseudonym_key: Secret of at least 32 bytes. With it a personal distinct id becomes a pseudonym, without it is
+            refused.
+        events: How decorated functions record events: on spans.
+        disabled: True: nothing is captured; spans go on.
+        record_exceptions: True: spans carry exception messages and stack traces, which quote personal data.
+        event: Custom events, as ``[[event]]`` in TOML.
+    """
+
+    api_key: str | None = None
+    host: str = "https://us.i.posthog.com"
+    capture_mode: Literal["v0"] = "v0"
+    spool_dir: str | None = None
+    spool_max_bytes: Annotated[int, Meta(ge=1 << 20)] = 1 << 30
+    flush_at: Annotated[int, Meta(ge=1)] = 100
+    flush_interval: Annotated[float, Meta(gt=0)] = 5.0
+    max_retries: Annotated[int, Meta(ge=0)] = 10
+    compression: Literal["none", "gzip"] = "gzip"
+    pseudonym_key: str | None = None
+    events: Literal["span"] = "span"
+    disabled: bool = False
+    record_exceptions: bool = False
+    event: tuple[dict[str, Any], ...] = ()
+
+    def __repr__(self) -> str:
+        """Show every setting, secrets masked."""
+        shown = (f"{name}={shown_value(name, getattr(self, name))}" for name in self.__struct_fields__)
+        return f"Settings({', '.join(shown)})"
+
+
+def shown_value(name: str, value: object) -> str:
+    """Return a setting's value as it may be printed: a secret is masked."""
+    if name in _SECRETS and value:
+        return f"'{str(value)[:_UNMASKED]}…'" if str(value).startswith("ph") else "'…'"
+    return repr(value)
+
+
+def load(arguments: Mapping[str, object] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings.
+
+    Args:
+        arguments: What ``configure`` was given; wins over all else. ``config`` names the file.
+        environment: Instead of ``os.environ``.
+
+    Returns:
+        Validated settings.
+
+    Raises:
+        SettingsError: A setting is unknown or its value is wrong.
+    """
+    environment = os.environ if environment is None else environment
+    arguments = dict(arguments or {})
+    config = arguments.pop("config", None) or environment.get(f"{_PREFIX}CONFIG")
+    values: dict[str, Any] = {}
+    for source, found in (
+        _from_file(Path(str(config)) if config else None),
+        ("environment", _from_environment(environment)),
+        ("configure()", arguments),
+    ):
+        for name, value in found.items():
+            if name not in Settings.__struct_fields__:
+                raise SettingsError(
+                    f"unknown setting {name!r} in {source}; {nearest(name, Settings.__struct_fields__)}"
+                )
+            values[name] = _checked(name, value, source)
+    return Settings(**values)
+
+
+def _from_file(path: Path | None) -> tuple[str, dict[str, Any]]:
+    if path is None:
+        path = Path(_FILE)
+        if not path.is_file():
+            return _from_pyproject(Path("pyproject.toml"))
+    return str(path), _read(path)
+
+
+def _from_pyproject(path: Path) -> tuple[str, dict[str, Any]]:
+    if not path.is_file():
+        return str(path), {}
+    table = _read(path).get("tool", {}).get(_PYPROJECT_TABLE, {})
+    return f"[tool.{_PYPROJECT_TABLE}] of {path}", dict(table)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise SettingsError(
+            f"{_PREFIX}CONFIG={str(path)!r} cannot be read ({error.strerror}): name a TOML file or unset it"
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from None
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
+    posthog = {"api_key": "POSTHOG_API_KEY", "host": "POSTHOG_HOST", "capture_mode": "POSTHOG_CAPTURE_MODE"}
+    found: dict[str, object] = {name: environment[key] for name, key in posthog.items() if environment.get(key)}
+    for key, value in environment.items():
+        if not key.startswith(_PREFIX) or key == f"{_PREFIX}CONFIG" or not value:
+            continue
+        name = key.removeprefix(_PREFIX).lower()
+        if name in Settings.__struct_fields__ and name not in posthog and name != "event":
+            found[name] = value
+        else:
+            # No error: a fleet's environment may be meant for a newer version than this one.
+            names = (f"{_PREFIX}{field.upper()}" for field in Settings.__struct_fields__ if field not in posthog)
+            _logger.warning("unknown environment variable %s is ignored; %s", key, nearest(key, names))
+    return found
+
+
+def _variable(name: str) -> str:
+    return f"POSTHOG_{name.upper()}" if name in {"api_key", "host", "capture_mode"} else f"{_PREFIX}{name.upper()}"
+
+
+def _checked(name: str, value: object, source: str) -> object:
+    setting = f"{_variable(name)}={value!r}" if source == "environment" else f"{name} = {value!r} in {source}"
+    if name in _SECRETS:
+        setting = setting.replace(repr(value), shown_value(name, value))
+    try:
+        return msgspec.convert(_normalised(name, value), _field_types()[name], strict=False)
+    except ValueError as error:  # msgspec.ValidationError is one
+        field_type = _field_types()[name]
+        if get_origin(field_type) is Literal:
+            raise SettingsError(f"{setting}: choose one of {', '.join(get_args(field_type))}") from None
+        if field_type is bool:
+            raise SettingsError(f"{setting}: choose true or false") from None
+        raise SettingsError(f"{setting}: {error}") from None
+
+
+def _normalised(name: str, value: object) -> object:
+    if isinstance(value, str):
+        value = value.strip()
+    match name:
+        case "api_key":
+            _check_api_key(value)
+        case "pseudonym_key":
+            _check_pseudonym_key(value)
+        case "host":
+            return _ingest_host(value)
+        case "capture_mode":
+            return _CAPTURE_MODES.get(str(value).lower(), str(value).lower())
+        case "spool_dir" if isinstance(value, Path):
+            return str(value)
+    return value
+
+
+@cache
+def _field_types() -> dict[str, Any]:
+    return get_type_hints(Settings, include_extras=True)
+
+
+def _check_api_key(value: object) -> None:
+    if value is None:
+        return
+    if not isinstance(value, str) or not value or len(value) > _KEY_LENGTH or not value.isascii():
+        raise ValueError(
+            f"a project key has 1 to {_KEY_LENGTH} ASCII characters; copy it from PostHog's project settings"
+        )
+    if value.startswith("phx_"):
+        raise ValueError("this is a personal key; events need the project key (phc_...)")
+
+
+def _check_pseudonym_key(value: object) -> None:
+    if value is not None and len(str(value).encode()) < _PSEUDONYM_KEY_BYTES:
+        raise ValueError(f"it needs at least {_PSEUDONYM_KEY_BYTES} bytes; make one with: openssl rand -hex 32")
+
+
+def _ingest_host(value: object) -> str:
+    host = str(value).rstrip("/")
+    parts = urlsplit(host)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("it is no http or https address, as in https://eu.i.posthog.com")
+    return _INGEST_HOSTS.get(host, host)

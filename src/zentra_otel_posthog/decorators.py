@@ -1,0 +1,237 @@
+"""The decorators: ``payment``, ``transfer``, ``card``, ``auth``, ``kyc``, ``signup`` and ``track``."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Self, TypeVar, overload
+
+import wrapt
+
+from zentra_otel_posthog import events, runtime
+from zentra_otel_posthog._binding import Bound, Parameters, Source
+from zentra_otel_posthog._wrapping import Plan, wrapper_of
+from zentra_otel_posthog.events import Event, EventSchema
+
+Decorated = TypeVar("Decorated", bound="Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any]")
+
+_OPTIONS: Final = ("distinct_id", "tenant", "properties", "span_name", "outcome")
+_PERSON_PARAMETERS: Final = ("distinct_id", "user_id", "customer_id")
+
+
+class _BoundFunction(wrapt.BoundFunctionWrapper[..., Any]):
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as a bound method does: by its object and its name."""
+        return getattr, (self._self_instance, self.__name__)
+
+    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
+        return self.__reduce__()
+
+
+class _Function(wrapt.FunctionWrapper[..., Any]):
+    __bound_function_wrapper__ = _BoundFunction
+
+    def __init__(self, wrapped: Any, decorator: Decorator, plan: Plan, function: object) -> None:
+        super().__init__(wrapped, wrapper_of(plan, function))
+        self._self_decorator = decorator
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Pickle as a function does: by its name. A partial or a callable object has none and is decorated anew."""
+        if (name := getattr(self, "__qualname__", None)) is not None:
+            return str(name)
+        return self._self_decorator, (self.__wrapped__,)
+
+    def __reduce_ex__(self, protocol: object) -> str | tuple[Any, ...]:
+        return self.__reduce__()
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+
+class Decorator:
+    """Records an event for each call of the function that it decorates, on a span of the call's own.
+
+    It stands bare or with options, above or below ``@classmethod`` and ``@staticmethod``, on functions, methods,
+    coroutines, generators, async generators, partials and callable objects. What the function returns, raises or
+    yields stays as it is.
+
+    A property takes the parameter that bears its name (``amount_minor``, also in snake case: ``cardType`` takes
+    ``card_type``); the person takes a parameter called ``distinct_id``, ``user_id`` or ``customer_id``.
+
+    Args:
+        completed: Emitted when the call has succeeded.
+        pending: Emitted when it starts.
+        failed: Emitted when it has failed, with the property ``reason``.
+        options: Option to its value; see ``__call__``.
+    """
+
+    def __init__(
+        self,
+        completed: EventSchema,
+        *,
+        pending: EventSchema | None = None,
+        failed: EventSchema | None = None,
+        doc: str | None = None,
+        **options: Any,
+    ) -> None:
+        self._completed = completed
+        self._pending = pending
+        self._failed = failed
+        self._options = options
+        self.__doc__ = doc
+
+    @overload
+    def __call__(self, function: Decorated, /) -> Decorated: ...
+
+    @overload
+    def __call__(
+        self,
+        function: None = None,
+        /,
+        *,
+        distinct_id: Source | None = None,
+        tenant: Source | None = None,
+        properties: Mapping[str, Source] | None = None,
+        span_name: str | None = None,
+        outcome: Source | None = None,
+    ) -> Decorator: ...
+
+    def __call__(self, function: Decorated | None = None, /, **options: Any) -> Any:
+        """Decorate a function, or return this decorator with options.
+
+        A source is a path (``"amount_minor"``, ``"request.amount.minor"``, ``"result.tier"``) or a callable whose
+        parameters are named like the function's, or ``result``.
+
+        Args:
+            function: What to decorate.
+            options: ``distinct_id``: source of the person. ``tenant``: source of the tenant. ``properties``: event
+                property to its source. ``span_name``: the span's name, else ``<module> <function>``. ``outcome``:
+                source of the status, else the result's ``status`` or ``state``.
+
+        Raises:
+            TypeError: An option is unknown or of the wrong type, or the function cannot be decorated.
+            ValueError: A path or a property cannot exist.
+        """
+        for name in options:
+            if name not in _OPTIONS:
+                raise TypeError(f"unknown option {name!r}; {events.nearest(name, _OPTIONS)}")
+        if function is None:
+            return Decorator(
+                self._completed,
+                pending=self._pending,
+                failed=self._failed,
+                doc=self.__doc__,
+                **{**self._options, **options},
+            )
+        if options:
+            raise TypeError("give either a function or options, as in @payment(distinct_id='customer_id')")
+        return self._decorate(function)
+
+    def _decorate(self, wrapped: Any) -> _Function:
+        function = wrapped.__func__ if isinstance(wrapped, (classmethod, staticmethod)) else wrapped
+        if isinstance(function, type) or not callable(function):
+            raise TypeError(f"{wrapped!r} is no function: decorate the function or method itself")
+        label = _label(function)
+        takes_self = inspect.isfunction(function) or inspect.ismethod(function)
+        parameters = Parameters(getattr(function, "__func__", function), label)
+        plan = Plan(
+            span_name=self._options.get("span_name") or label,
+            completed=self._completed,
+            pending=self._pending,
+            failed=self._failed,
+            properties=self._bind_properties(parameters, label),
+            distinct_id=self._bind_person(parameters),
+            tenant=self._bind(parameters, "tenant"),
+            outcome=self._bind(parameters, "outcome"),
+            takes_self=takes_self,
+        )
+        return _Function(wrapped, self, plan, function)
+
+    def _bind(self, parameters: Parameters, option: str) -> Bound | None:
+        source = self._options.get(option)
+        return parameters.compile(option, source) if source is not None else None
+
+    def _bind_person(self, parameters: Parameters) -> Bound | None:
+        if (bound := self._bind(parameters, "distinct_id")) is not None:
+            return bound
+        return next((found for name in _PERSON_PARAMETERS if (found := parameters.find(name)) is not None), None)
+
+    def _bind_properties(self, parameters: Parameters, label: str) -> dict[str, Bound]:
+        names = dict.fromkeys(
+            name for schema in (self._completed, self._pending, self._failed) if schema for name in schema.kinds
+        )
+        given: Mapping[str, Source] = self._options.get("properties") or {}
+        for name in given:
+            if name not in names:
+                raise ValueError(f"properties of {label}: no property {name!r}; {events.nearest(name, names)}")
+        bound = {name: parameters.compile(f"properties[{name!r}]", source) for name, source in given.items()}
+        for name in names:
+            if name not in bound and (found := parameters.find(name)) is not None:
+                bound[name] = found
+        return bound
+
+
+def _label(function: Any) -> str:
+    if isinstance(function, functools.partial):
+        return _label(function.func)
+    name = getattr(function, "__qualname__", None) or type(function).__qualname__
+    module = getattr(function, "__module__", None) or type(function).__module__
+    return f"{module} {name}"
+
+
+def track(
+    event: str | type[Event],
+    *,
+    pending: str | type[Event] | None = None,
+    failed: str | type[Event] | None = None,
+    **options: Any,
+) -> Decorator:
+    """Return a decorator for any declared event.
+
+    Args:
+        event: Emitted when the call has succeeded: an ``Event`` class or the name of a declared event.
+        pending: Emitted when the call starts.
+        failed: Emitted when it has failed.
+        options: As for ``payment`` and the others.
+
+    Raises:
+        UnknownEvent: Nothing declares the event; the message names the nearest.
+        TypeError: It is neither a name nor an ``Event`` class, as where ``@track`` stands bare.
+    """
+    decorator = Decorator(
+        _schema(event),
+        pending=None if pending is None else _schema(pending),
+        failed=None if failed is None else _schema(failed),
+    )
+    return decorator(**options) if options else decorator
+
+
+def _schema(event: object) -> EventSchema:
+    if isinstance(event, type) and issubclass(event, Event) and event is not Event:
+        return event.event_schema
+    if isinstance(event, str):
+        return runtime.schema(event)
+    raise TypeError(
+        f"track() takes an event's name or an Event class, as in @track('checkout.completed'), not {event!r}"
+    )
+
+
+payment: Final = Decorator(
+    events.PaymentCompleted.event_schema,
+    pending=events.PaymentPending.event_schema,
+    failed=events.PaymentFailed.event_schema,
+    doc="Record payment.pending when the call starts, then payment.completed or payment.failed.",
+)
+transfer: Final = Decorator(
+    events.TransferCompleted.event_schema, doc="Record transfer.completed when the call has succeeded."
+)
+card: Final = Decorator(events.CardIssued.event_schema, doc="Record card.issued when the call has succeeded.")
+auth: Final = Decorator(
+    events.SessionAuthenticated.event_schema, doc="Record session.authenticated when the call has succeeded."
+)
+kyc: Final = Decorator(events.KycVerified.event_schema, doc="Record kyc.verified when the verification has passed.")
+signup: Final = Decorator(events.UserSignedUp.event_schema, doc="Record user.signed_up when the call has succeeded.")

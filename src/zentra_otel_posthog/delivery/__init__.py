@@ -1,0 +1,95 @@
+"""Delivery: from a capture to PostHog's acceptance, over a spool that survives crashes."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+from pathlib import Path
+
+from zentra_otel_posthog import telemetry
+from zentra_otel_posthog.config import Settings
+from zentra_otel_posthog.delivery.capture import Capture, encode_line
+from zentra_otel_posthog.delivery.sender import Sender
+from zentra_otel_posthog.delivery.sink import Sink
+from zentra_otel_posthog.delivery.spool import FileSpool, MemorySpool, Spool
+from zentra_otel_posthog.delivery.wire import Wire
+
+__all__ = ["Capture", "Sink", "SpoolSink"]
+
+_logger = logging.getLogger("zentra_otel_posthog")
+
+
+class SpoolSink:
+    """Spools captures and delivers them in the background.
+
+    Args:
+        settings: With a project key.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        assert settings.api_key is not None
+        self._spool = _spool(settings)
+        self._sender = Sender(
+            self._spool,
+            Wire(settings.api_key, settings.host, settings.compression),
+            flush_at=settings.flush_at,
+            flush_interval=settings.flush_interval,
+            max_retries=settings.max_retries,
+        )
+        self._sender.start()
+
+    def append(self, capture: Capture) -> None:
+        """Write a capture to the spool: it survives from here."""
+        self._sender.appended(self._spool.append(encode_line(capture)))
+
+    def flush(self, timeout: float) -> bool:
+        """Deliver what is spooled, within so many seconds."""
+        return self._sender.flush(timeout)
+
+    def shutdown(self, timeout: float) -> bool:
+        """Flush and stop the sender."""
+        return self._sender.shutdown(timeout)
+
+    def after_fork_in_child(self) -> None:
+        """Start afresh in a forked child."""
+        self._spool.after_fork_in_child()
+        self._sender.after_fork_in_child()
+
+
+def _spool(settings: Settings) -> Spool:
+    # One folder a project: events must never reach the project of another application that shares the machine. The
+    # digest cannot be turned back into the key, which is never on disk.
+    project = hashlib.sha256(f"{settings.host} {settings.api_key}".encode()).hexdigest()[:16]
+    failures: list[str] = []
+    for parent in _directories(settings):
+        try:
+            return FileSpool(parent / project, settings.spool_max_bytes)
+        except OSError as error:
+            failures.append(f"{parent} ({error.strerror})")
+    telemetry.add(telemetry.SPOOL_IN_MEMORY)
+    _logger.warning(
+        "no spool folder can be written, tried %s: captures wait in memory and a crash loses them. "
+        "Set ZENTRA_POSTHOG_SPOOL_DIR to a writable folder",
+        ", ".join(failures),
+    )
+    return MemorySpool(settings.spool_max_bytes)
+
+
+def _directories(settings: Settings) -> list[Path]:
+    if settings.spool_dir is not None:
+        return [Path(settings.spool_dir)]
+    state = os.environ.get("XDG_STATE_HOME")
+    # A container's home is often read-only; its temporary folder still survives the process.
+    return [
+        (Path(state) if state else _home() / ".local" / "state") / "zentra-otel-posthog",
+        Path(tempfile.gettempdir()) / f"zentra-otel-posthog-{os.geteuid()}",
+    ]
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # a container's user without an entry in the password file
+        return Path("/")

@@ -1,0 +1,37 @@
+"""What PostHog is sent for one event."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+
+class Capture(msgspec.Struct, frozen=True, kw_only=True):
+    """One event as PostHog's ``/batch/`` takes it (capture V0).
+
+    PostHog counts it once, however often it is sent, because ``uuid``, ``event``, ``distinct_id`` and ``timestamp``
+    never change between attempts.
+
+    Args:
+        event: The event's name.
+        distinct_id: The person, already sanitized; the capture's own uuid where there is nobody.
+        uuid: A function of where the event came from.
+        timestamp: When it happened, UTC, to the microsecond.
+        properties: Sanitized properties.
+    """
+
+    event: str
+    distinct_id: str
+    uuid: str
+    timestamp: datetime
+    properties: dict[str, Any]
+
+
+_encoder: Final = msgspec.json.Encoder()
+
+
+def encode_line(capture: Capture) -> bytes:
+    """Encode a capture as one line of JSON, the form in which it is spooled and posted."""
+    return _encoder.encode(capture) + b"\n"

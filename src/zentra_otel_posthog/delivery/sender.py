@@ -1,0 +1,217 @@
+"""The sender: one thread that posts segments and removes them when PostHog has accepted them."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Sequence
+from enum import Enum, auto
+from http import HTTPStatus
+from typing import Final
+
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+
+from zentra_otel_posthog import telemetry
+from zentra_otel_posthog.delivery.spool import Segment, Spool
+from zentra_otel_posthog.delivery.wire import Answer, Wire
+
+_logger = logging.getLogger("zentra_otel_posthog")
+
+_REQUEST_TIMEOUT: Final = 15.0  # seconds, as the official client
+_BACKOFF_FIRST: Final = 0.5  # seconds
+_BACKOFF_MAX: Final = 60.0
+_AGAIN: Final = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+_DIVIDE: Final = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
+_KEY_REFUSED: Final = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+_SERVER_ERRORS: Final = 500
+
+
+class _Outcome(Enum):
+    DONE = auto()
+    LATER = auto()
+
+
+class Sender:
+    """Delivers what a spool holds.
+
+    Args:
+        spool: Where the lines are.
+        wire: Where they go.
+        flush_at: Lines that wait before a delivery is due.
+        flush_interval: Seconds after which one is due anyway.
+        max_retries: Attempts in a row without success before the longest pause is kept.
+    """
+
+    def __init__(self, spool: Spool, wire: Wire, *, flush_at: int, flush_interval: float, max_retries: int) -> None:
+        self._spool = spool
+        self._wire = wire
+        self._flush_at = flush_at
+        self._flush_interval = flush_interval
+        self._max_retries = max_retries
+        self._key_refusal_told = False
+        self._reset()
+
+    def _reset(self) -> None:
+        self._thread: threading.Thread | None = None
+        self._changed = threading.Condition()
+        self._due = False
+        self._stopping = False
+        self._requested = self._drained = 0  # numbers of flushes asked for and of those that emptied the spool
+        self._failures = 0
+        self._not_before = 0.0  # the server's Retry-After, which even a flush respects
+        self._backoff_until = 0.0
+
+    def start(self) -> None:
+        """Start the thread, where it does not run. At interpreter exit none can be started; the spool keeps all."""
+        with self._changed:
+            if self._thread is not None or self._stopping:
+                return
+            thread = threading.Thread(target=self._run, name="zentra-posthog-sender", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                return
+            self._thread = thread
+
+    def appended(self, waiting: int) -> None:
+        """Hear that so many lines wait in the open segment."""
+        if self._thread is None:
+            self.start()
+        if waiting == self._flush_at and not self._failures:
+            with self._changed:
+                self._due = True
+                self._changed.notify_all()
+
+    def flush(self, timeout: float) -> bool:
+        """Deliver what is spooled. Return True where all of it was, within so many seconds."""
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            thread = self._thread
+            if thread is not None and thread.is_alive():
+                self._requested += 1
+                request = self._requested
+                self._due = True
+                self._changed.notify_all()
+                return self._changed.wait_for(lambda: self._drained >= request, timeout)
+        return self._drain(deadline)
+
+    def shutdown(self, timeout: float) -> bool:
+        """Flush, then stop the thread without waiting for a server that does not answer."""
+        flushed = self.flush(timeout)
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        return flushed
+
+    def after_fork_in_child(self) -> None:
+        """Forget the parent's thread and connections; the next append starts a thread of the child's own."""
+        stopping = self._stopping
+        self._reset()
+        self._stopping = stopping
+        self._wire.reset()
+
+    def _run(self) -> None:
+        while self._wait():
+            request = self._requested
+            try:
+                drained = self._drain(deadline=None)
+            except Exception as error:
+                # A thread that dies would stop all delivery; the next round tries again.
+                drained = False
+                self._back_off(None)
+                telemetry.internal_error("sender", error)
+            with self._changed:
+                if drained:
+                    self._drained = max(self._drained, request)
+                self._changed.notify_all()
+
+    def _wait(self) -> bool:
+        """Wait until a delivery is due. Return False where the thread shall end."""
+        with self._changed:
+            now = time.monotonic()
+            self._changed.wait_for(lambda: self._stopping, max(self._not_before - now, 0.0))
+            patience = self._backoff_until - now if self._failures else self._flush_interval
+            self._changed.wait_for(lambda: self._stopping or self._due, max(patience, 0.0))
+            self._due = False
+            return not self._stopping
+
+    def _drain(self, deadline: float | None) -> bool:
+        """Deliver every segment that can be claimed. Return False at the first that must wait."""
+        with suppress_instrumentation():
+            for segment in self._spool.claim():
+                if not self._deliver(segment, deadline):
+                    return False
+        return True
+
+    def _deliver(self, segment: Segment, deadline: float | None) -> bool:
+        outcome = _Outcome.LATER
+        try:
+            lines = segment.lines()
+            outcome = self._post(lines, deadline) if lines else _Outcome.DONE
+        finally:
+            if outcome is _Outcome.DONE:
+                segment.remove()
+            else:
+                segment.release()
+        return outcome is _Outcome.DONE
+
+    def _post(self, lines: Sequence[bytes], deadline: float | None) -> _Outcome:
+        timeout = _REQUEST_TIMEOUT
+        if deadline is not None and (timeout := min(timeout, deadline - time.monotonic())) <= 0:
+            return _Outcome.LATER
+        try:
+            answer = self._wire.post(lines, timeout)
+        except OSError:
+            self._back_off(None)
+            return _Outcome.LATER
+        return self._judge(answer, lines, deadline)
+
+    def _judge(self, answer: Answer, lines: Sequence[bytes], deadline: float | None) -> _Outcome:
+        if answer.status == HTTPStatus.OK:
+            self._failures = 0
+            telemetry.add(telemetry.CAPTURES, "delivered", count=len(lines))
+            return _Outcome.DONE
+        if answer.status in _DIVIDE:
+            return self._divide(lines, answer.status, deadline)
+        if answer.status in _KEY_REFUSED:
+            self._tell_key_refusal(answer.status)
+            self._back_off(None, slowly=True)
+            return _Outcome.LATER
+        if answer.status in _AGAIN or answer.status >= _SERVER_ERRORS:
+            self._back_off(answer.retry_after)
+            return _Outcome.LATER
+        telemetry.lost(f"status_{answer.status}", len(lines))
+        return _Outcome.DONE
+
+    def _divide(self, lines: Sequence[bytes], status: int, deadline: float | None) -> _Outcome:
+        """Find the event that spoils its batch: one bad event gets all of them refused (capture V0)."""
+        if len(lines) == 1:
+            telemetry.lost(f"status_{status}")
+            return _Outcome.DONE
+        middle = len(lines) // 2
+        for half in (lines[:middle], lines[middle:]):
+            # A half that must wait keeps the whole segment; the uuids make the other half's second delivery harmless.
+            if self._post(half, deadline) is _Outcome.LATER:
+                return _Outcome.LATER
+        return _Outcome.DONE
+
+    def _back_off(self, retry_after: float | None, *, slowly: bool = False) -> None:
+        """Pause exponentially with jitter, so that a fleet does not knock in step, and as long as the server says."""
+        self._failures += 1
+        exponent = max(min(self._failures, self._max_retries) - 1, 0)
+        backoff = _BACKOFF_MAX if slowly else min(_BACKOFF_MAX, _BACKOFF_FIRST * 2.0**exponent)
+        now = time.monotonic()
+        self._backoff_until = now + backoff * random.uniform(0.5, 1.0)  # noqa: S311  jitter is no secret
+        if retry_after is not None:
+            self._not_before = now + retry_after
+
+    def _tell_key_refusal(self, status: int) -> None:
+        if not self._key_refusal_told:
+            self._key_refusal_told = True
+            _logger.error(
+                "PostHog answered %d: POSTHOG_API_KEY is not accepted. Captures are kept in the spool; "
+                "correct the key and restart to deliver them",
+                status,
+            )

@@ -1,0 +1,261 @@
+"""The spool: append-only segment files that outlive the process.
+
+One folder holds the segments of one project. Each process appends to one open segment and holds its lock (``flock``,
+which the kernel frees when the process dies). A segment whose lock is free is complete: whoever claims it first sends
+it and removes it. A file that ends in ``.open`` is not yet locked, hence not yet claimable.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+SEGMENT_BYTES: Final = 4 << 20
+"""One segment is one request: below the 5 MiB a batch at which the official client stays (the server takes 20)."""
+
+_SUFFIX: Final = ".v0.jsonl"  # the wire that the lines are made for, so that another version leaves them alone
+_DIRECTORY_MODE: Final = 0o700
+_FILE_MODE: Final = 0o600
+
+
+class SpoolFull(Exception):
+    """The spool has reached its bound: the newest captures are refused."""
+
+
+class Segment(Protocol):
+    """Claimed lines that nobody else will send meanwhile."""
+
+    def lines(self) -> list[bytes]:
+        """Return the complete lines without their ends; a torn last line is left out."""
+
+    def remove(self) -> None:
+        """Delete the segment: PostHog has it."""
+
+    def release(self) -> None:
+        """Give the segment back for a later attempt."""
+
+
+class Spool(Protocol):
+    """Keeps lines until they are removed."""
+
+    def append(self, line: bytes) -> int:
+        """Keep a line. Return how many lines wait in the open segment.
+
+        Raises:
+            SpoolFull: The bound is reached.
+            OSError: It cannot be written.
+        """
+
+    def claim(self) -> Iterator[Segment]:
+        """Close the open segment and yield every segment that nobody else holds, oldest first."""
+
+    def after_fork_in_child(self) -> None:
+        """Let go of what belongs to the parent."""
+
+
+def _complete_lines(data: bytes) -> list[bytes]:
+    end = data.rfind(b"\n")
+    return data[:end].split(b"\n") if end > 0 else []
+
+
+@dataclass(frozen=True, slots=True)
+class _FileSegment:
+    path: Path
+    descriptor: int
+
+    def lines(self) -> list[bytes]:
+        size = os.fstat(self.descriptor).st_size
+        return _complete_lines(os.pread(self.descriptor, size, 0))
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self.release()
+
+    def release(self) -> None:
+        os.close(self.descriptor)
+
+
+class FileSpool:
+    """A spool in a folder.
+
+    Args:
+        directory: The folder; made if need be, for this user only.
+        max_bytes: Bound of all its segments together, as of the last look at the folder plus what was appended since.
+
+    Raises:
+        OSError: The folder cannot be made or written.
+    """
+
+    def __init__(self, directory: Path, max_bytes: int) -> None:
+        directory.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+        if directory.stat().st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "belongs to another user", str(directory))
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "not writable", str(directory))
+        self.directory = directory
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._descriptor: int | None = None
+        self._path: Path | None = None
+        self._size = 0
+        self._count = 0
+        self._spooled_bytes = sum(path.stat().st_size for path in self._segments())
+
+    def append(self, line: bytes) -> int:
+        """Keep a line: one ``write``, so the kernel has it before the caller goes on."""
+        with self._lock:
+            if self._spooled_bytes + len(line) > self._max_bytes:
+                raise SpoolFull
+            if self._descriptor is None or self._size + len(line) > SEGMENT_BYTES:
+                self._close()
+                self._open()
+            assert self._descriptor is not None
+            written = os.write(self._descriptor, line)
+            if written != len(line):
+                # The disk filled up within the line; what follows must not be glued to its half.
+                os.ftruncate(self._descriptor, self._size)
+                raise OSError(errno.ENOSPC, "the disk is full", str(self._path))
+            self._size += written
+            self._spooled_bytes += written
+            self._count += 1
+            return self._count
+
+    def claim(self) -> Iterator[Segment]:
+        """Close the open segment and yield every segment that nobody else holds, oldest first."""
+        with self._lock:
+            self._close()
+        segments = self._segments()
+        with self._lock:
+            self._spooled_bytes = self._size + sum(_size(path) for path in segments)
+        for path in segments:
+            if (descriptor := _lock_file(path)) is not None:
+                yield _FileSegment(path, descriptor)
+
+    def after_fork_in_child(self) -> None:
+        """Let go of the parent's segment without freeing its lock, which lives on in the parent's descriptor."""
+        self._lock = threading.Lock()
+        self._close()
+
+    def _segments(self) -> list[Path]:
+        return sorted(self.directory.glob(f"*{_SUFFIX}"))
+
+    def _open(self) -> None:
+        name = f"{time.time_ns():020d}-{os.getpid()}-{os.urandom(4).hex()}"
+        unlocked, path = self.directory / f"{name}.open", self.directory / f"{name}{_SUFFIX}"
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        descriptor = os.open(unlocked, flags, _FILE_MODE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            unlocked.rename(path)
+        except OSError:
+            os.close(descriptor)
+            raise
+        self._descriptor, self._path = descriptor, path
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+        self._descriptor = self._path = None
+        self._size = self._count = 0
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _lock_file(path: Path) -> int | None:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Its last owner may have removed it between our open and our lock.
+        if os.fstat(descriptor).st_nlink:
+            return descriptor
+    except BlockingIOError:
+        pass
+    os.close(descriptor)
+    return None
+
+
+class MemorySpool:
+    """A spool for where no folder can be written: the lines die with the process.
+
+    Args:
+        max_bytes: Bound of what is kept.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._lines: list[bytes] = []
+        self._bytes = 0
+
+    def append(self, line: bytes) -> int:
+        """Keep a line."""
+        with self._lock:
+            if self._bytes + len(line) > self._max_bytes:
+                raise SpoolFull
+            self._lines.append(line)
+            self._bytes += len(line)
+            return len(self._lines)
+
+    def claim(self) -> Iterator[Segment]:
+        """Yield what is kept in segments of at most ``SEGMENT_BYTES``."""
+        while True:
+            with self._lock:
+                segment = self._take()
+            if segment is None:
+                return
+            yield segment
+
+    def after_fork_in_child(self) -> None:
+        """Forget the parent's lines: the parent sends them."""
+        self._lock = threading.Lock()
+        self._lines, self._bytes = [], 0
+
+    def _take(self) -> _MemorySegment | None:
+        taken, size = 0, 0
+        for line in self._lines:
+            if taken and size + len(line) > SEGMENT_BYTES:
+                break
+            taken, size = taken + 1, size + len(line)
+        if not taken:
+            return None
+        lines, self._lines = self._lines[:taken], self._lines[taken:]
+        return _MemorySegment(self, lines, size)
+
+    def _give_back(self, lines: list[bytes]) -> None:
+        with self._lock:
+            self._lines = lines + self._lines
+
+    def _forget(self, size: int) -> None:
+        with self._lock:
+            self._bytes -= size
+
+
+@dataclass(frozen=True, slots=True)
+class _MemorySegment:
+    spool: MemorySpool
+    raw_lines: list[bytes]
+    size: int
+
+    def lines(self) -> list[bytes]:
+        return [line.removesuffix(b"\n") for line in self.raw_lines]
+
+    def remove(self) -> None:
+        self.spool._forget(self.size)  # noqa: SLF001  one abstraction in two classes
+
+    def release(self) -> None:
+        self.spool._give_back(self.raw_lines)  # noqa: SLF001  likewise

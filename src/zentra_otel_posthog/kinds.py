@@ -1,0 +1,239 @@
+"""Property kinds: what a value of the tracking plan may look like.
+
+A kind normalises a value or refuses it. Annotate an event's properties with the aliases below (``MinorUnits``,
+``Currency``, ...): a type checker sees the plain type, the package sees the kind.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from functools import lru_cache
+from typing import Annotated, Final
+
+from zentra_otel_posthog import _codes
+from zentra_otel_posthog.sanitize import detectors
+
+Normalised = str | int | bool | list[str]
+
+_INT64_MAX: Final = 2**63 - 1
+_EXACT_FLOAT_MAX: Final = 2**53  # past it neighbouring integers share one float
+_COUNT_MAX: Final = 999_999  # six digits: no account, phone or identity number fits in a count
+_CURRENCY_CODES: Final = _codes.CURRENCIES | _codes.WITHDRAWN_CURRENCIES
+_SLUG_LENGTH: Final = 64
+_SLUG_SOURCE_LENGTH: Final = 256
+_SLUG_LIST_LENGTH: Final = 32
+_LONG_NUMBER: Final = re.compile(r"\d(?:[\W_]{0,3}\d){6}")
+_NOT_SLUG: Final = re.compile(r"[^a-z0-9.\-]+")
+
+
+class Refused(ValueError):
+    """A value that its kind does not admit.
+
+    Args:
+        rule: The name of the rule that refused it, for counters; never the value.
+    """
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(rule)
+        self.rule = rule
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A named rule for one property.
+
+    Args:
+        name: The kind's name in TOML and in counters.
+        normalise: Takes a value (never None), returns it normalised, raises ``Refused``.
+    """
+
+    name: str
+    normalise: Callable[[object], Normalised]
+
+
+def _minor_units(value: object) -> int:
+    if type(value) is int:
+        number = value
+    elif isinstance(value, bool):
+        raise Refused("minor_units")
+    elif isinstance(value, float):
+        if not value.is_integer() or abs(value) > _EXACT_FLOAT_MAX:
+            raise Refused("minor_units")
+        number = int(value)
+    elif isinstance(value, Decimal):
+        if not value.is_finite() or value != value.to_integral_value():
+            raise Refused("minor_units")
+        number = int(value)
+    elif isinstance(value, str):
+        digits = value.strip()
+        # int() would also take underscores, signs and other scripts' digits.
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= len(str(_INT64_MAX))):
+            raise Refused("minor_units")
+        number = int(digits)
+    else:
+        number = _index(value, "minor_units")
+    if not 0 <= number <= _INT64_MAX:
+        raise Refused("minor_units")
+    return number
+
+
+def _index(value: object, rule: str) -> int:
+    try:
+        return operator.index(value)  # type: ignore[arg-type]  # the TypeError is the answer
+    except TypeError:
+        raise Refused(rule) from None
+
+
+def _count(value: object) -> int:
+    try:
+        number = _minor_units(value)
+    except Refused:
+        raise Refused("count") from None
+    if number > _COUNT_MAX:
+        raise Refused("count")
+    return number
+
+
+def _plain(value: object) -> object:
+    return value.value if isinstance(value, Enum) else value
+
+
+def _code(value: object, codes: frozenset[str], rule: str) -> str:
+    value = _plain(value)
+    if isinstance(value, str):
+        if value in codes:
+            return value
+        code = value.strip().upper()
+        if code in codes:
+            return code
+    raise Refused(rule)
+
+
+def _currency(value: object) -> str:
+    return _code(value, _CURRENCY_CODES, "currency")
+
+
+def _country(value: object) -> str:
+    return _code(value, _codes.COUNTRIES, "country")
+
+
+def _platform(value: object) -> str:
+    value = _plain(value)
+    if isinstance(value, str) and (platform := value.strip().lower()) in {"ios", "android", "web"}:
+        return platform
+    raise Refused("platform")
+
+
+def _flag(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        match value.strip().lower():
+            case "true":
+                return True
+            case "false":
+                return False
+    elif isinstance(value, int) and value in {0, 1}:
+        return bool(value)
+    raise Refused("flag")
+
+
+def _slug(value: object) -> str:
+    value = _plain(value)
+    if isinstance(value, str):
+        return _slug_of_text(value)
+    # A tier or a decline code is often a small number.
+    if isinstance(value, (bool, float)):
+        raise Refused("slug")
+    return str(_count(value))
+
+
+@lru_cache(maxsize=4096)
+def _slug_of_text(text: str) -> str:
+    # The cache makes a known code cost a look-up; codes are few by nature. What is refused is never kept in it.
+    if len(text) > _SLUG_SOURCE_LENGTH:
+        raise Refused("slug")
+    folded = unicodedata.normalize("NFKC", text)
+    if "@" in folded:
+        raise Refused("email")
+    if _LONG_NUMBER.search(folded):
+        raise Refused("long_number")
+    if (rule := detectors.find(text)) is not None:
+        raise Refused(rule)
+    letters = unicodedata.normalize("NFKD", folded).lower()
+    letters = "".join(character for character in letters if not unicodedata.combining(character))
+    slug = _NOT_SLUG.sub("_", letters).strip("_.-")
+    if not 0 < len(slug) <= _SLUG_LENGTH:
+        raise Refused("slug")
+    return slug
+
+
+def _slug_list(value: object) -> list[str]:
+    value = _plain(value)
+    if isinstance(value, str):
+        return [_slug_of_text(value)]
+    if isinstance(value, Mapping) or not isinstance(value, Iterable):
+        raise Refused("slug_list")
+    slugs: list[str] = []
+    for position, item in enumerate(value):
+        if position >= _SLUG_LIST_LENGTH:
+            raise Refused("slug_list")
+        slugs.append(_slug(item))
+    return slugs
+
+
+def slug_of_class_name(name: str) -> str:
+    """Turn a class name into a slug: ``InsufficientFunds`` to ``insufficient_funds``.
+
+    Args:
+        name: The name of a class.
+
+    Raises:
+        Refused: The name is no slug.
+    """
+    return _slug_of_text(re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name))
+
+
+_MINOR_UNITS = Kind("minor_units", _minor_units)
+_CURRENCY = Kind("currency", _currency)
+_COUNTRY = Kind("country", _country)
+_COUNT = Kind("count", _count)
+_FLAG = Kind("flag", _flag)
+_SLUG = Kind("slug", _slug)
+_SLUG_LIST = Kind("slug_list", _slug_list)
+_PLATFORM = Kind("platform", _platform)
+
+KINDS: Final[Mapping[str, Kind]] = {
+    kind.name: kind for kind in (_MINOR_UNITS, _CURRENCY, _COUNTRY, _COUNT, _FLAG, _SLUG, _SLUG_LIST, _PLATFORM)
+}
+"""The kinds by the name that a TOML ``[[event]]`` gives them."""
+
+MinorUnits = Annotated[int, _MINOR_UNITS]
+"""An amount in the currency's minor unit (kobo, cents): a whole number from 0 to 2**63 - 1."""
+
+Currency = Annotated[str, _CURRENCY]
+"""An ISO 4217 alphabetic code, in any case."""
+
+Country = Annotated[str, _COUNTRY]
+"""An ISO 3166-1 alpha-2 code, in any case."""
+
+Count = Annotated[int, _COUNT]
+"""A whole number from 0 to 999,999."""
+
+Flag = Annotated[bool, _FLAG]
+"""True or false."""
+
+Slug = Annotated[str, _SLUG]
+"""A code of at most 64 characters, lower case; free text is folded to one, personal data is refused."""
+
+SlugList = Annotated[list[str], _SLUG_LIST]
+"""At most 32 slugs. One refused item refuses the list."""
+
+Platform = Annotated[str, _PLATFORM]
+"""``ios``, ``android`` or ``web``."""

@@ -1,0 +1,204 @@
+"""What a process has once: settings, sink and identifier gate, wired together."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from typing import Final
+
+from zentra_otel_posthog import _provider, config, events, telemetry
+from zentra_otel_posthog.config import Settings, SettingsError
+from zentra_otel_posthog.delivery import Capture, Sink, SpoolSink
+from zentra_otel_posthog.delivery.spool import SpoolFull
+from zentra_otel_posthog.events import EventSchema
+from zentra_otel_posthog.sanitize.identifiers import IdentifierGate
+
+_logger = logging.getLogger("zentra_otel_posthog")
+
+_EXIT_TIMEOUT: Final = 2.0  # seconds; what is not delivered by then stays in the spool for the next process
+_DECLARED_IN_SETTINGS: Final = "the settings' [[event]]"
+
+
+class Runtime:
+    """The package's state in one process.
+
+    Args:
+        settings: Validated settings.
+        sink: Where captures go; None: nowhere.
+    """
+
+    def __init__(self, settings: Settings, sink: Sink | None) -> None:
+        self.settings = settings
+        self.sink = sink
+        self.gate = IdentifierGate(settings.pseudonym_key)
+
+    def append(self, capture: Capture) -> None:
+        """Hand a capture to the sink. What cannot be kept is counted by reason; nothing is raised."""
+        if self.sink is None:
+            return
+        try:
+            self.sink.append(capture)
+        except SpoolFull:
+            telemetry.lost("spool_full")
+        except OSError:
+            telemetry.lost("spool_write")
+        except Exception as error:
+            telemetry.lost("sink")
+            telemetry.internal_error("sink", error)
+        else:
+            telemetry.add(telemetry.CAPTURES, "spooled")
+
+
+_lock = threading.RLock()
+_runtime: Runtime | None = None
+_replaceable = True  # nothing is configured, or nobody asked for what is, or it is shut down
+_hooks_installed = False
+
+
+def current() -> Runtime:
+    """Return the process's runtime; where ``configure`` was never called, the environment and the file decide.
+
+    A wrong setting found this way is logged once and switches analytics off: a request is no place to crash.
+    """
+    if _runtime is not None:
+        return _runtime
+    with _lock:
+        return _runtime or _configured_by_default()
+
+
+def configure(**settings: object) -> None:
+    """Set the package up, once a process.
+
+    Without it the first event does so from the environment and the file; calling it at start-up finds a wrong setting
+    before the first request, and attaches the span processor before the first span.
+
+    Args:
+        settings: The fields of ``Settings``, and ``config``, the path of a TOML file. Arguments win over the
+            environment, the environment over the file.
+
+    Raises:
+        SettingsError: A setting is unknown or its value is wrong.
+        RuntimeError: ``configure`` was called before, without a ``shutdown`` since.
+    """
+    global _replaceable  # noqa: PLW0603  one runtime a process
+    with _lock:
+        if not _replaceable:
+            raise RuntimeError("configure() was called before: call it once at start-up, or shutdown() first")
+        _configure(settings)
+        _replaceable = False
+
+
+def flush(timeout: float = 10.0) -> bool:
+    """Deliver everything captured so far.
+
+    Args:
+        timeout: Seconds to wait at most.
+
+    Returns:
+        True where PostHog has accepted all of it. Otherwise the rest stays in the spool and is sent later.
+    """
+    return _runtime is None or _runtime.sink is None or _runtime.sink.flush(timeout)
+
+
+def shutdown(timeout: float = 10.0) -> bool:
+    """Flush and stop working in the background. What is captured afterwards is spooled for the next process.
+
+    Args:
+        timeout: Seconds to wait at most.
+
+    Returns:
+        As ``flush``.
+    """
+    global _replaceable  # noqa: PLW0603  one runtime a process
+    with _lock:
+        _replaceable = True
+        return _runtime is None or _runtime.sink is None or _runtime.sink.shutdown(timeout)
+
+
+def replace(runtime: Runtime | None) -> Runtime | None:
+    """Make a runtime the process's own. Return the one before."""
+    global _runtime
+    with _lock:
+        before, _runtime = _runtime, runtime
+        _provider.attach()
+        return before
+
+
+def schema(name: str) -> EventSchema:
+    """Return an event's schema, looking into the settings' file where nothing imported so far declares it.
+
+    Raises:
+        UnknownEvent: Nothing declares it.
+        SettingsError: The file is wrong.
+    """
+    if (known := events.schema_of(name)) is None and _runtime is None:
+        _declare_events(config.load())
+        known = events.schema_of(name)
+    return known or events.require(name)
+
+
+def _configured_by_default() -> Runtime:
+    try:
+        return _configure({})
+    except SettingsError as error:
+        _logger.error("analytics is off: %s", error)  # noqa: TRY400  the message says it all
+        off = Runtime(Settings(disabled=True), None)
+        replace(off)
+        return off
+
+
+def _configure(arguments: Mapping[str, object]) -> Runtime:
+    settings = config.load(arguments)
+    _declare_events(settings)
+    if _runtime is not None and _runtime.sink is not None:
+        _runtime.sink.shutdown(0)
+    _install_hooks()
+    runtime = Runtime(settings, _sink(settings))
+    replace(runtime)
+    return runtime
+
+
+def _declare_events(settings: Settings) -> None:
+    events.forget(_DECLARED_IN_SETTINGS)
+    for declaration in settings.event:
+        try:
+            events.declare_from_mapping(declaration, origin=_DECLARED_IN_SETTINGS)
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
+
+
+def _sink(settings: Settings) -> Sink | None:
+    if settings.disabled:
+        return None
+    if settings.api_key is None:
+        _logger.warning("POSTHOG_API_KEY is not set: events go to tracing only, nothing is captured")
+        return None
+    return SpoolSink(settings)
+
+
+def _install_hooks() -> None:
+    global _hooks_installed  # noqa: PLW0603  once a process
+    if _hooks_installed:
+        return
+    _hooks_installed = True
+    telemetry.register()
+    atexit.register(_at_exit)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _at_exit() -> None:
+    try:
+        shutdown(_EXIT_TIMEOUT)
+    except Exception as error:
+        telemetry.internal_error("exit", error)
+
+
+def _after_fork_in_child() -> None:
+    global _lock  # noqa: PLW0603  another thread of the parent may have held it
+    _lock = threading.RLock()
+    if _runtime is not None and (after_fork := getattr(_runtime.sink, "after_fork_in_child", None)) is not None:
+        after_fork()

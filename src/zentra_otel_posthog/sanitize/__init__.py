@@ -1,0 +1,5 @@
+"""Sanitizer."""
+
+from .detectors import clean_value
+
+__all__ = ["clean_value"]

@@ -1,0 +1,111 @@
+"""The gate for identifiers: distinct ids, group keys and session ids."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import unicodedata
+from functools import lru_cache
+from typing import Final
+from uuid import UUID
+
+from zentra_otel_posthog import telemetry
+from zentra_otel_posthog.sanitize import detectors
+
+# PostHog makes no person of these (compared without case) and merges whoever shares them; quotes are cut off.
+_ILLEGAL: Final = frozenset(
+    {
+        "0", "00000000-0000-0000-0000-000000000000", "[object object]", "anonymous", "anonymous-user", "backend",
+        "distinct_id", "distinctid", "email", "false", "guest", "id", "nan", "none", "not_authenticated", "null",
+        "system", "true", "undefined", "user",
+    }
+)  # fmt: skip
+_DISTINCT_ID_LENGTH: Final = 200  # PostHog cuts longer ones, which would merge persons
+_GROUP_KEY_LENGTH: Final = 400  # likewise
+# Phone, account, BVN, NIN and card numbers have so many digits; counters of a database rarely do.
+_PERSONAL_NUMBER: Final = re.compile(r"[0-9]{9,16}")
+_PSEUDONYM: Final = re.compile(r"psn1_[0-9a-f]{40}")
+_DOMAIN: Final = b"zentra-otel-posthog/1/"
+_CACHED: Final = 8192
+_UUID_VERSION_OF_SESSIONS: Final = 7
+
+
+class IdentifierGate:
+    """Lets identifiers out that are no personal data.
+
+    Args:
+        pseudonym_key: With it, a personal identifier becomes a pseudonym: HMAC-SHA256 under this key, separated by
+            what it identifies, cut to 160 bits and marked ``psn1_``. Without it, it is refused.
+    """
+
+    def __init__(self, pseudonym_key: str | None = None) -> None:
+        self._key = pseudonym_key.encode() if pseudonym_key is not None else None
+        # Requests come in runs of one customer, and the detectors cost more than a look-up.
+        self._judged = lru_cache(maxsize=_CACHED)(self._judge)
+
+    def distinct_id(self, event: str, value: object) -> str | None:
+        """Return the distinct id that may leave, or None where the event has to go out without a person.
+
+        Args:
+            event: The event's name, for the counters.
+            value: A string, an integer or a UUID.
+        """
+        return self._gate(event, "distinct_id", value, _DISTINCT_ID_LENGTH)
+
+    def group_key(self, event: str, value: object) -> str | None:
+        """Return the tenant's group key that may leave, or None."""
+        return self._gate(event, "tenant", value, _GROUP_KEY_LENGTH)
+
+    def session_id(self, event: str, value: object) -> str | None:
+        """Return a session id, or None where PostHog would not count it: it takes nothing but a UUIDv7.
+
+        A backend's own session ids are credentials as a rule, so there is no other way out for them.
+        """
+        try:
+            session_id = UUID(str(value))
+        except ValueError:
+            session_id = None
+        if session_id is None or session_id.version != _UUID_VERSION_OF_SESSIONS:
+            telemetry.refused(event, "$session_id", "session_id")
+            return None
+        return str(session_id)
+
+    def _gate(self, event: str, purpose: str, value: object, length: int) -> str | None:
+        judgement: tuple[str | None, str | None]
+        try:
+            if not isinstance(value, (str, int, UUID)) or isinstance(value, bool):
+                judgement = None, "type"
+            else:
+                judgement = self._judged(purpose, str(value).strip(), length)
+        except Exception:
+            judgement = None, "error"
+        identifier, rule = judgement
+        if rule is not None:
+            telemetry.refused(event, purpose, rule)
+        return identifier
+
+    def _judge(self, purpose: str, text: str, length: int) -> tuple[str | None, str | None]:
+        """Return the identifier and the rule that refused or replaced it."""
+        if not text or text.strip("\"'").casefold() in _ILLEGAL:
+            return None, "illegal_id"
+        if _PSEUDONYM.fullmatch(text):
+            return text, None
+        rule = _personal(text, length)
+        if rule is None:
+            return text, None
+        return (self._pseudonym(purpose, text), rule) if self._key is not None else (None, rule)
+
+    def _pseudonym(self, purpose: str, text: str) -> str:
+        assert self._key is not None
+        canonical = unicodedata.normalize("NFKC", text).casefold().encode()
+        digest = hmac.digest(self._key, _DOMAIN + purpose.encode() + b"\0" + canonical, hashlib.sha256)
+        return f"psn1_{digest[:20].hex()}"
+
+
+def _personal(text: str, length: int) -> str | None:
+    if len(text) > length:
+        return "length"
+    if _PERSONAL_NUMBER.fullmatch(text):
+        return "personal_number"
+    return detectors.find(text)

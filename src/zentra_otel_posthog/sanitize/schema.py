@@ -1,0 +1,88 @@
+"""The schema's gate: declared properties within their kind, undeclared ones through every detector."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Final
+from uuid import UUID
+
+from zentra_otel_posthog import telemetry
+from zentra_otel_posthog.events import EventSchema
+from zentra_otel_posthog.kinds import Normalised, Refused
+from zentra_otel_posthog.sanitize import detectors
+
+_PROPERTY_NAME: Final = re.compile(r"[A-Za-z_][\w.\-]{0,99}", re.ASCII)
+# PostHog reads meaning into "$" properties; only those that a caller may set are let through.
+_RESERVED_ALLOWED: Final = re.compile(r"\$feature/[\w.\-]{1,100}|\$active_feature_flags", re.ASCII)
+_UNNAMEABLE: Final = "(unnameable)"
+
+
+def clean_declared(schema: EventSchema, values: Mapping[str, Any]) -> dict[str, Normalised]:
+    """Return the declared properties of an event, each normalised by its kind.
+
+    Args:
+        schema: The event's schema.
+        values: Raw values; what the schema does not name is not looked at.
+
+    Returns:
+        A new dictionary. A value that its kind refuses is left out and counted.
+    """
+    clean: dict[str, Normalised] = {}
+    for name, kind in schema.kinds.items():
+        value = values.get(name)
+        if value is None:
+            continue
+        try:
+            clean[name] = kind.normalise(value)
+        except Refused as refusal:
+            telemetry.refused(schema.name, name, refusal.rule)
+        except Exception:
+            # A value whose own methods raise is not understood, so it stays here.
+            telemetry.refused(schema.name, name, "error")
+    return clean
+
+
+def clean_undeclared(event: str, values: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the properties that no schema declares and in which no detector finds anything.
+
+    Args:
+        event: The event's name, for the counters.
+        values: Raw values.
+
+    Returns:
+        A new dictionary. What is refused is left out and counted.
+    """
+    clean: dict[str, Any] = {}
+    for name, value in values.items():
+        if value is None:
+            continue
+        if not isinstance(name, str) or not (_PROPERTY_NAME.fullmatch(name) or _RESERVED_ALLOWED.fullmatch(name)):
+            reserved = isinstance(name, str) and name.startswith("$")
+            telemetry.refused(event, _UNNAMEABLE, "reserved_name" if reserved else "property_name")
+            continue
+        if detectors.find(name) is not None:
+            telemetry.refused(event, _UNNAMEABLE, "property_name")
+            continue
+        kept, rule = detectors.judge(name, _json_value(value))
+        if rule is not None:
+            telemetry.refused(event, name, rule)
+        if kept is not None:
+            clean[name] = kept
+    return clean
+
+
+def _json_value(value: object) -> object:
+    """Give the common types that JSON lacks their usual spelling; the detectors refuse what is left."""
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    return value

@@ -1,0 +1,138 @@
+"""The package's own metrics: what was captured, what was refused, what was lost and why. Never a value.
+
+Counting is a dictionary entry; OpenTelemetry reads the totals when it collects, so the hot path pays no instrument.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from opentelemetry import metrics
+from opentelemetry.metrics import CallbackOptions, Observation
+
+from zentra_otel_posthog._version import __version__
+
+_logger = logging.getLogger("zentra_otel_posthog")
+
+CAPTURES: Final = "zentra.posthog.captures"
+REFUSED: Final = "zentra.posthog.refused"
+LOST: Final = "zentra.posthog.lost"
+INTERNAL_ERRORS: Final = "zentra.posthog.internal_errors"
+SPOOL_IN_MEMORY: Final = "zentra.posthog.spool_in_memory"
+
+# Metric: its unit, its description, the names of its attributes.
+_METRICS: Final = {
+    CAPTURES: ("{event}", "Captures by outcome: spooled, delivered.", ("outcome",)),
+    REFUSED: ("{value}", "Values that the sanitizer kept back.", ("event", "property", "rule")),
+    LOST: ("{event}", "Captures that could not be kept or delivered.", ("reason",)),
+    SPOOL_IN_MEMORY: ("{spool}", "Spools that live in memory because no folder can be written.", ()),
+    INTERNAL_ERRORS: ("{error}", "Errors inside the package that were kept from the caller.", ("step", "error.type")),
+}
+
+_lock = threading.Lock()
+_totals: dict[str, Counter[tuple[str, ...]]] = {name: Counter() for name in _METRICS}
+_raise_internal_errors = False
+_instruments: list[object] = []
+
+
+def add(metric: str, *attributes: str, count: int = 1) -> None:
+    """Count.
+
+    Args:
+        metric: One of this module's metric names.
+        attributes: The values of the metric's attributes, in the order of its definition.
+        count: How many.
+    """
+    with _lock:
+        _totals[metric][attributes] += count
+
+
+def totals(metric: str) -> dict[tuple[str, ...], int]:
+    """Return a copy of a metric's totals since the process started, by attribute values."""
+    with _lock:
+        return dict(_totals[metric])
+
+
+def refused(event: str, property_name: str, rule: str) -> None:
+    """Count a value that was kept back: the event's name, the property's name, the rule; never the value."""
+    add(REFUSED, event, property_name, rule)
+
+
+def lost(reason: str, count: int = 1) -> None:
+    """Count captures that are lost; the first of each reason is also logged."""
+    if (reason,) not in totals(LOST):
+        _logger.warning("captures are being lost: %s (metric %s, reason=%s, goes on counting)", reason, LOST, reason)
+    add(LOST, reason, count=count)
+
+
+def internal_error(step: str, error: Exception) -> None:
+    """Keep an error of the package's own from the caller: count it, and log the first of its sort.
+
+    Only the error's type is told: a message may quote a customer's data.
+
+    Args:
+        step: Where it happened.
+        error: What was raised.
+
+    Raises:
+        Exception: The error itself, where tests have asked for it (``raise_internal_errors``).
+    """
+    if _raise_internal_errors:
+        raise error
+    error_type = type(error).__qualname__
+    if (step, error_type) not in totals(INTERNAL_ERRORS):
+        _logger.error(
+            "%s failed with %s; the application is not affected (metric %s goes on counting)",
+            step,
+            error_type,
+            INTERNAL_ERRORS,
+        )
+    add(INTERNAL_ERRORS, step, error_type)
+
+
+def raise_internal_errors(*, enabled: bool) -> bool:
+    """Choose whether internal errors are raised, as tests want it. Return what was chosen before."""
+    global _raise_internal_errors
+    before, _raise_internal_errors = _raise_internal_errors, enabled
+    return before
+
+
+def register() -> None:
+    """Make the totals visible to OpenTelemetry, once a process. A meter provider may be installed later."""
+    with _lock:
+        if _instruments:
+            return
+        meter = metrics.get_meter("zentra_otel_posthog", __version__)
+        for name, (unit, description, attribute_names) in _METRICS.items():
+            _instruments.append(
+                meter.create_observable_counter(
+                    name, callbacks=[_observer(name, attribute_names)], unit=unit, description=description
+                )
+            )
+
+
+def _observer(metric: str, attribute_names: tuple[str, ...]) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    def observe(_: CallbackOptions) -> Iterable[Observation]:
+        return [
+            Observation(count, dict(zip(attribute_names, attributes, strict=True)))
+            for attributes, count in totals(metric).items()
+        ]
+
+    return observe
+
+
+def _after_fork_in_child() -> None:
+    # The parent may have held the lock, and its totals are its own to report.
+    global _lock  # noqa: PLW0603  a lock cannot be repaired, only replaced
+    _lock = threading.Lock()
+    for total in _totals.values():
+        total.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
