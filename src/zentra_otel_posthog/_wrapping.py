@@ -15,13 +15,32 @@ from types import CoroutineType
 from typing import Any, Final
 
 from opentelemetry import context as otel_context
-from opentelemetry.trace import Span, Status, StatusCode, set_span_in_context
+from opentelemetry.trace import Span, Status, StatusCode, get_current_span, set_span_in_context
 
 from zentra_otel_posthog import _outcome, _provider, identity, runtime, telemetry
-from zentra_otel_posthog._binding import Bound
+from zentra_otel_posthog._binding import Read
 from zentra_otel_posthog._outcome import Outcome
+from zentra_otel_posthog.convert import Origin
+from zentra_otel_posthog.emit import record
 from zentra_otel_posthog.events import EventSchema
+from zentra_otel_posthog.kinds import Refused
 from zentra_otel_posthog.sanitize.schema import clean_declared
+
+Argument = tuple[str, Read, Callable[[object], Any]]
+"""A property's name, how to read it from a call, and the kind that normalises it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """What is read from a call at one moment: when it begins, or when its result is known.
+
+    Args:
+        properties: The events' properties.
+        identity: ``distinct_id`` and ``tenant``, where the decorator names them.
+    """
+
+    properties: tuple[Argument, ...]
+    identity: tuple[tuple[str, Read], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,28 +52,26 @@ class Plan:
         completed: Emitted when the call has succeeded.
         pending: Emitted when it starts.
         failed: Emitted when it has failed.
-        properties: Event property to its source.
-        distinct_id: Source of the person.
-        tenant: Source of the tenant.
+        entry: Read when the call begins.
+        exit: Read when the result is known; None where nothing waits for it.
         outcome: Source of the status, instead of the result's own.
-        takes_self: The compiled sources count the instance or class as the first argument.
+        takes_self: The sources count the instance or class as the first argument.
     """
 
     span_name: str
     completed: EventSchema
     pending: EventSchema | None
     failed: EventSchema | None
-    properties: Mapping[str, Bound]
-    distinct_id: Bound | None
-    tenant: Bound | None
-    outcome: Bound | None
+    entry: Moment
+    exit: Moment | None
+    outcome: Read | None
     takes_self: bool
 
 
 class _Call:
-    """One call: its span, and the values that its events take."""
+    """One call: its span, and the properties that its events take."""
 
-    __slots__ = ("_args", "_context", "_kwargs", "_plan", "_span", "_token", "_values")
+    __slots__ = ("_args", "_context", "_kwargs", "_origin", "_plan", "_properties", "_span", "_subject", "_token")
 
     def __init__(self, plan: Plan, instance: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         if plan.takes_self and instance is not None:
@@ -62,19 +79,19 @@ class _Call:
         self._plan = plan
         self._args = args
         self._kwargs = kwargs
-        self._values: dict[str, Any] = {}
         self._token: Any = None
-        self._read(needs_result=False, result=None)
-        tracer, shared = _provider.tracer()
-        span = tracer.start_span(plan.span_name, record_exception=False, set_status_on_exception=False)
-        if not span.is_recording():
-            tracer, shared = _provider.private_tracer()
-            span = tracer.start_span(plan.span_name, record_exception=False, set_status_on_exception=False)
-        self._span: Span = span
-        self._context = set_span_in_context(span) if shared else None
-        self._identify(needs_result=False, result=None)
+        parent = get_current_span()
+        self._subject = around = identity.current(parent)
+        self._properties: dict[str, Any] = {}
+        if around.platform is not None or around.user_tier is not None:
+            self._properties = dict(clean_declared(plan.completed, identity.with_common(around, {})))
+        self._read(plan.entry, None)
+        self._span: Span = _provider.tracer().start_span(plan.span_name)
+        self._origin = Origin.of(self._span.get_span_context())
+        # Without a provider there is no span to make current, and the caller's must stay.
+        self._context = set_span_in_context(self._span) if self._origin.traced else None
         if plan.pending is not None:
-            self._emit(plan.pending)
+            self._emit(plan.pending, 0)
 
     def resume(self) -> None:
         """Make the span current."""
@@ -84,19 +101,18 @@ class _Call:
     def suspend(self) -> None:
         """Give the caller its own context back, and keep the function's for the next resumption."""
         if self._token is not None:
-            context, token, self._token = otel_context.get_current(), self._token, None
-            self._context = context
-            otel_context.detach(token)
+            self._context = otel_context.get_current()
+            self._detach()
 
     def returned(self, result: object) -> None:
         """End the call with what the function returned."""
         try:
-            self.suspend()
+            self._detach()
             plan = self._plan
             if plan.outcome is None:
                 outcome, reason = _outcome.of_result(result)
             else:
-                outcome, reason = _outcome.of_status(plan.outcome.read(self._args, self._kwargs, result), result)
+                outcome, reason = _outcome.of_status(plan.outcome(self._args, self._kwargs, result), result)
             self._finish(outcome, reason, result)
         except Exception as error:
             telemetry.internal_error("end of a decorated call", error)
@@ -106,7 +122,7 @@ class _Call:
     def raised(self, error: BaseException) -> None:
         """End the call with what the function raised."""
         try:
-            self.suspend()
+            self._detach()
             outcome, reason = _outcome.of_error(error)
             if outcome is Outcome.FAILED:
                 self._note(error)
@@ -116,46 +132,45 @@ class _Call:
         finally:
             self._end()
 
+    def _detach(self) -> None:
+        if self._token is not None:
+            token, self._token = self._token, None
+            otel_context.detach(token)
+
     def _finish(self, outcome: Outcome, reason: object, result: object) -> None:
         plan = self._plan
-        self._read(needs_result=True, result=result)
-        self._identify(needs_result=True, result=result)
+        if plan.exit is not None:
+            self._read(plan.exit, result)
         if outcome is Outcome.COMPLETED:
-            self._emit(plan.completed)
+            self._emit(plan.completed, 1)
         elif outcome is Outcome.FAILED and plan.failed is not None:
             if reason is not None:
-                self._values.setdefault("reason", reason)
-            self._emit(plan.failed)
+                self._properties.setdefault("reason", reason)
+            self._emit(plan.failed, 1)
 
-    def _emit(self, schema: EventSchema) -> None:
-        self._span.add_event(schema.name, clean_declared(schema, self._values))
+    def _emit(self, schema: EventSchema, position: int) -> None:
+        properties = self._properties
+        if not properties.keys() <= schema.kinds.keys():
+            properties = {name: value for name, value in properties.items() if name in schema.kinds}
+        record(self._span, schema, properties, self._subject, self._origin, position)
 
-    def _read(self, *, needs_result: bool, result: object) -> None:
-        for name, bound in self._plan.properties.items():
-            if bound.needs_result is needs_result:
-                value = self._read_one(name, bound, result)
-                if value is not None:
-                    self._values[name] = value
-
-    def _read_one(self, name: str, bound: Bound, result: object) -> Any:
-        try:
-            return bound.read(self._args, self._kwargs, result)
-        except Exception:
-            # The application's own property or callable: a value that cannot be had is a value left out.
-            telemetry.refused(self._plan.completed.name, name, "unreadable")
-            return None
-
-    def _identify(self, *, needs_result: bool, result: object) -> None:
-        plan = self._plan
-        event = plan.completed.name
-        if plan.distinct_id is not None and plan.distinct_id.needs_result is needs_result:
-            person = self._read_one("distinct_id", plan.distinct_id, result)
-            if person is not None and (allowed := runtime.current().gate.distinct_id(event, person)) is not None:
-                self._span.set_attribute(identity.DISTINCT_ID, allowed)
-        if plan.tenant is not None and plan.tenant.needs_result is needs_result:
-            tenant = self._read_one("tenant", plan.tenant, result)
-            if tenant is not None and (allowed := runtime.current().gate.group_key(event, tenant)) is not None:
-                self._span.set_attribute(identity.TENANT, allowed)
+    def _read(self, moment: Moment, result: object) -> None:
+        """Read the properties, normalised, and who the call is about."""
+        for name, read, normalise in moment.properties:
+            try:
+                if (value := read(self._args, self._kwargs, result)) is not None:
+                    self._properties[name] = normalise(value)
+            except Refused as refusal:
+                telemetry.refused(self._plan.completed.name, name, refusal.rule)
+            except Exception:
+                # The application's own property or callable: a value that cannot be had is a value left out.
+                telemetry.refused(self._plan.completed.name, name, "unreadable")
+        for field, read in moment.identity:
+            try:
+                if (value := read(self._args, self._kwargs, result)) is not None:
+                    self._subject = self._subject._replace(**{field: value})
+            except Exception:
+                telemetry.refused(self._plan.completed.name, field, "unreadable")
 
     def _note(self, error: BaseException) -> None:
         """Give tracing the failure: its type; its message and stack only where the settings say so."""

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
-from uuid import UUID
+from typing import Any, Final, NamedTuple
+from uuid import UUID, uuid5
 
-from opentelemetry.trace import SpanContext, format_span_id, format_trace_id
+from opentelemetry.trace import SpanContext
 
 from zentra_otel_posthog._version import __version__
 from zentra_otel_posthog.delivery.capture import Capture
 from zentra_otel_posthog.events import EventSchema
+from zentra_otel_posthog.identity import Identity
 from zentra_otel_posthog.sanitize.identifiers import IdentifierGate
 
 GROUP_TYPE: Final = "tenant"
 
 _NAMESPACE: Final = UUID("6f1d4c1e-6d0e-5a0b-9b2e-0d3f3c1a7e55").bytes
+_NOBODY: Final = UUID(bytes=_NAMESPACE)
+_NO_PERSON: Final[Mapping[str, Any]] = {"$process_person_profile": False}
+_VARIANTS: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CONSTANT: Final[Mapping[str, Any]] = {
     "$lib": "zentra-otel-posthog",
@@ -32,44 +36,55 @@ _CONSTANT: Final[Mapping[str, Any]] = {
 }
 
 
-def capture_uuid(trace_id: int, span_id: int, position: str | int, name: str) -> str:
-    """Return the UUID of an event: version 5 (RFC 9562) of where it came from, so a repeated conversion counts once.
+class Origin(NamedTuple):
+    """Where an event came from.
 
     Args:
-        trace_id: The span's trace.
-        span_id: The span.
-        position: The event's place among the span's events.
-        name: The event's name.
-    """
-    origin = f"{trace_id:032x}-{span_id:016x}-{position}-{name}"
-    digest = hashlib.sha1(_NAMESPACE + origin.encode(), usedforsecurity=False).hexdigest()
-    variant = "89ab"[int(digest[16], 16) & 3]
-    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """Who an event is about, raw, each part from the first place that names it.
-
-    Args:
-        distinct_id: The person.
-        session_id: posthog-js's session.
-        tenant: The tenant.
+        trace_id: In hexadecimal; a random one where there is no trace.
+        span_id: In hexadecimal; likewise.
+        traced: False where both are random.
     """
 
-    distinct_id: object = None
-    session_id: object = None
-    tenant: object = None
+    trace_id: str
+    span_id: str
+    traced: bool
+
+    @classmethod
+    def of(cls, span_context: SpanContext) -> Origin:
+        """Return the origin of an event on a span."""
+        if span_context.is_valid:
+            return cls(f"{span_context.trace_id:032x}", f"{span_context.span_id:016x}", traced=True)
+        return cls(os.urandom(16).hex(), os.urandom(8).hex(), traced=False)
+
+    def uuid(self, position: object, name: str) -> str:
+        """Return an event's UUID: version 5 (RFC 9562) of where it came from, so a repeated conversion counts once.
+
+        Args:
+            position: The event's place among those of its span.
+            name: The event's name.
+        """
+        text = f"{self.trace_id}-{self.span_id}-{position}-{name}"
+        digest = hashlib.sha1(_NAMESPACE + text.encode(), usedforsecurity=False).hexdigest()
+        variant = _VARIANTS[digest[16]]
+        return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
+
+    def nobody(self) -> str:
+        """Return the distinct id of events about nobody.
+
+        PostHog demands one. That of the trace is no person's, and lets a funnel see that the pending and the completed
+        payment of one request belong together.
+        """
+        return uuid5(_NOBODY, self.trace_id).hex
 
 
 def convert(
     schema: EventSchema,
-    properties: dict[str, Any],
-    subject: Subject,
+    properties: Mapping[str, Any],
+    subject: Identity,
+    origin: Origin,
     *,
     uuid: str,
     timestamp: int,
-    span_context: SpanContext,
     gate: IdentifierGate,
     person_set: Mapping[str, Any] | None = None,
     person_set_once: Mapping[str, Any] | None = None,
@@ -78,11 +93,11 @@ def convert(
 
     Args:
         schema: The event's schema.
-        properties: Its own properties, sanitized. The dictionary is taken over.
-        subject: Who it is about; passes ``gate`` here.
-        uuid: See ``capture_uuid``.
+        properties: Its own properties, sanitized.
+        subject: Who it is about, raw.
+        origin: Where it came from.
+        uuid: See ``Origin.uuid``.
         timestamp: When it happened, nanoseconds since the epoch.
-        span_context: The span that it was recorded on.
         gate: Decides on identifiers.
         person_set: Person properties beyond those of the schema, sanitized.
         person_set_once: Likewise, for ``$set_once``.
@@ -91,28 +106,22 @@ def convert(
         A capture of which every part has passed the sanitizer.
     """
     name = schema.name
-    derived = _person(schema, properties, person_set, person_set_once)
-    properties.update(_CONSTANT)
-    if span_context.is_valid:
-        properties["$trace_id"] = format_trace_id(span_context.trace_id)
-        properties["$span_id"] = format_span_id(span_context.span_id)
-    if subject.session_id is not None and (session_id := gate.session_id(name, subject.session_id)) is not None:
-        properties["$session_id"] = session_id
-    if subject.tenant is not None and (tenant := gate.group_key(name, subject.tenant)) is not None:
-        properties["$groups"] = {GROUP_TYPE: tenant}
-    distinct_id = gate.distinct_id(name, subject.distinct_id) if subject.distinct_id is not None else None
-    if distinct_id is None:
-        # PostHog demands a distinct id. The trace's own is nobody's, and lets a funnel see that the pending and the
-        # completed payment of one request belong together.
-        distinct_id = capture_uuid(span_context.trace_id, 0, 0, "")
-        properties["$process_person_profile"] = False
-    else:
-        properties.update(derived)
+    person = gate.distinct_id(name, subject.distinct_id) if subject.distinct_id is not None else None
+    derived = _person(schema, properties, person_set, person_set_once) if person is not None else _NO_PERSON
+    properties = {**properties, **_CONSTANT, **derived}
+    if origin.traced:
+        properties["$trace_id"] = origin.trace_id
+        properties["$span_id"] = origin.span_id
+    if subject.session_id is not None and (session := gate.session_id(name, subject.session_id)) is not None:
+        properties["$session_id"] = session
+    if subject.tenant is not None and (group := gate.group_key(name, subject.tenant)) is not None:
+        properties["$groups"] = {GROUP_TYPE: group}
+    seconds, nanoseconds = divmod(timestamp, 1_000_000_000)
     return Capture(
         event=name,
-        distinct_id=distinct_id,
+        distinct_id=person or origin.nobody(),
         uuid=uuid,
-        timestamp=_EPOCH + timedelta(microseconds=timestamp // 1000),
+        timestamp=_EPOCH + timedelta(0, seconds, nanoseconds // 1000),
         properties=properties,
     )
 
@@ -129,9 +138,10 @@ def _person(
         ("$set", schema.person_set, person_set),
         ("$set_once", schema.person_set_once, person_set_once),
     ):
-        values = {name: properties[source] for name, source in sources.items() if source in properties}
-        if given:
-            values.update(given)
+        values = dict(given) if given else {}
+        for name, source in sources.items():
+            if source in properties:
+                values.setdefault(name, properties[source])
         if values:
             person[key] = values
     return person

@@ -11,8 +11,9 @@ import wrapt
 
 from zentra_otel_posthog import events, runtime
 from zentra_otel_posthog._binding import Bound, Parameters, Source
-from zentra_otel_posthog._wrapping import Plan, wrapper_of
+from zentra_otel_posthog._wrapping import Moment, Plan, wrapper_of
 from zentra_otel_posthog.events import Event, EventSchema
+from zentra_otel_posthog.kinds import Kind
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any]")
 
@@ -138,15 +139,33 @@ class Decorator:
         label = _label(function)
         takes_self = inspect.isfunction(function) or inspect.ismethod(function)
         parameters = Parameters(getattr(function, "__func__", function), label)
+        kinds = self._kinds()
+        properties = self._bind_properties(parameters, kinds, label)
+        identity = {"distinct_id": self._bind_person(parameters), "tenant": self._bind(parameters, "tenant")}
+        outcome = self._bind(parameters, "outcome")
+        entry, exit_ = (
+            Moment(
+                properties=tuple(
+                    (name, bound.read, kinds[name].normalise)
+                    for name, bound in properties.items()
+                    if bound.needs_result is needs_result
+                ),
+                identity=tuple(
+                    (name, bound.read)
+                    for name, bound in identity.items()
+                    if bound is not None and bound.needs_result is needs_result
+                ),
+            )
+            for needs_result in (False, True)
+        )
         plan = Plan(
             span_name=self._options.get("span_name") or label,
             completed=self._completed,
             pending=self._pending,
             failed=self._failed,
-            properties=self._bind_properties(parameters, label),
-            distinct_id=self._bind_person(parameters),
-            tenant=self._bind(parameters, "tenant"),
-            outcome=self._bind(parameters, "outcome"),
+            entry=entry,
+            exit=exit_ if exit_.properties or exit_.identity else None,
+            outcome=outcome.read if outcome is not None else None,
             takes_self=takes_self,
         )
         return _Function(wrapped, self, plan, function)
@@ -160,10 +179,18 @@ class Decorator:
             return bound
         return next((found for name in _PERSON_PARAMETERS if (found := parameters.find(name)) is not None), None)
 
-    def _bind_properties(self, parameters: Parameters, label: str) -> dict[str, Bound]:
-        names = dict.fromkeys(
-            name for schema in (self._completed, self._pending, self._failed) if schema for name in schema.kinds
-        )
+    def _kinds(self) -> dict[str, Kind]:
+        kinds: dict[str, Kind] = {}
+        for schema in (self._completed, self._pending, self._failed):
+            for name, kind in schema.kinds.items() if schema is not None else ():
+                if kinds.setdefault(name, kind) is not kind:
+                    raise ValueError(
+                        f"property {name!r} is a {kind.name} in one event of the decorator for "
+                        f"{self._completed.name!r} and a {kinds[name].name} in another: they have to agree"
+                    )
+        return kinds
+
+    def _bind_properties(self, parameters: Parameters, names: Mapping[str, Kind], label: str) -> dict[str, Bound]:
         given: Mapping[str, Source] = self._options.get("properties") or {}
         for name in given:
             if name not in names:

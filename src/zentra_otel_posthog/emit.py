@@ -1,4 +1,4 @@
-"""``capture``: an event that no decorator records."""
+"""Recording an event: a span event for tracing, a capture for PostHog."""
 
 from __future__ import annotations
 
@@ -13,11 +13,64 @@ from opentelemetry import trace
 from opentelemetry.trace import Span
 
 from zentra_otel_posthog import _provider, events, identity, runtime, telemetry
-from zentra_otel_posthog.convert import Subject, capture_uuid, convert
+from zentra_otel_posthog.convert import Origin, convert
 from zentra_otel_posthog.events import Event, EventSchema
-from zentra_otel_posthog.identity import NOBODY
-from zentra_otel_posthog.processors import CAPTURED
+from zentra_otel_posthog.identity import Identity
+from zentra_otel_posthog.processors import RecordedName
 from zentra_otel_posthog.sanitize.schema import clean_declared, clean_undeclared
+
+
+def record(
+    span: Span,
+    schema: EventSchema,
+    properties: dict[str, Any],
+    subject: Identity,
+    origin: Origin,
+    position: object,
+    *,
+    timestamp: int | None = None,
+    person_set: Mapping[str, Any] | None = None,
+    person_set_once: Mapping[str, Any] | None = None,
+) -> str:
+    """Record an event on a span and hand its capture to the sink.
+
+    The capture does not wait for the span's end: it survives a crash from here on, and depends neither on the span
+    being sampled nor on the provider that made it.
+
+    Args:
+        span: Where tracing sees it, if it is recording.
+        schema: The event's schema.
+        properties: Its properties, sanitized.
+        subject: Who it is about, raw.
+        origin: The span's ids.
+        position: Its place among the span's events.
+        timestamp: When it happened, nanoseconds since the epoch; None for now.
+        person_set: Person properties beyond those of the schema, sanitized.
+        person_set_once: Likewise, for ``$set_once``.
+
+    Returns:
+        The capture's uuid.
+    """
+    if timestamp is None:
+        timestamp = time.time_ns()
+    uuid = origin.uuid(position, schema.name)
+    current = runtime.current()
+    current.append(
+        convert(
+            schema,
+            properties,
+            subject,
+            origin,
+            uuid=uuid,
+            timestamp=timestamp,
+            gate=current.gate,
+            person_set=person_set,
+            person_set_once=person_set_once,
+        )
+    )
+    if span.is_recording():
+        span.add_event(RecordedName(schema.name), properties, timestamp)
+    return uuid
 
 
 def capture(
@@ -63,39 +116,32 @@ def _capture(
     person_set: Mapping[str, Any] | None,
     person_set_once: Mapping[str, Any] | None,
 ) -> str | None:
-    current = runtime.current()
     schema, values = _read(event, properties or {})
     if schema is None:
         telemetry.lost("event_name")
         return None
-    name = schema.name
     span = trace.get_current_span()
-    subject, values = _surrounding(span, distinct_id, tenant, values)
-    clean: dict[str, Any] = dict(clean_declared(schema, values))
-    if undeclared := {key: value for key, value in values.items() if key not in schema.kinds}:
-        clean.update(clean_undeclared(name, undeclared))
-    nanoseconds = time.time_ns() if timestamp is None else _nanoseconds(timestamp)
-
-    own = None if span.is_recording() else _short_span(name)
-    span = own or span
-    span_context = span.get_span_context()
-    # The span may already hold events of this name, and may be shared by threads and forks: so the place is random.
-    uuid = capture_uuid(span_context.trace_id, span_context.span_id, os.urandom(8).hex(), name)
-    attributes = {**clean, CAPTURED: uuid}
-    current.append(
-        convert(
-            schema,
-            clean,
-            subject,
-            uuid=uuid,
-            timestamp=nanoseconds,
-            span_context=span_context,
-            gate=current.gate,
-            person_set=clean_undeclared(name, person_set) if person_set else None,
-            person_set_once=clean_undeclared(name, person_set_once) if person_set_once else None,
-        )
+    around = identity.current(span)
+    subject = around._replace(
+        distinct_id=around.distinct_id if distinct_id is None else distinct_id,
+        tenant=around.tenant if tenant is None else tenant,
     )
-    span.add_event(name, attributes, nanoseconds)
+    completed = identity.with_common(around, values)
+    clean = {**clean_undeclared(schema, completed), **clean_declared(schema, completed)}
+    own = None if span.is_recording() else _provider.tracer().start_span(schema.name)
+    span = own or span
+    uuid = record(
+        span,
+        schema,
+        clean,
+        subject,
+        Origin.of(span.get_span_context()),
+        # The span may hold events of this name already, and threads and forks may share it.
+        os.urandom(8).hex(),
+        timestamp=None if timestamp is None else _nanoseconds(timestamp),
+        person_set=clean_undeclared(schema, person_set) if person_set else None,
+        person_set_once=clean_undeclared(schema, person_set_once) if person_set_once else None,
+    )
     if own is not None:
         own.end()
     return uuid
@@ -110,36 +156,6 @@ def _read(event: object, properties: Mapping[str, Any]) -> tuple[EventSchema | N
     except ValueError:
         return None, {}
     return events.schema_of(name) or events.undeclared(name), dict(properties)
-
-
-def _surrounding(
-    span: Span, distinct_id: object, tenant: object, values: dict[str, Any]
-) -> tuple[Subject, dict[str, Any]]:
-    """Complete what the call names by what the span and ``identify`` name."""
-    noted: Mapping[str, Any] = getattr(span, "attributes", None) or {}
-    around = identity.from_context() or NOBODY
-    if distinct_id is None:
-        distinct_id = noted.get(identity.DISTINCT_ID)
-    if distinct_id is None:
-        distinct_id = around.distinct_id
-    if distinct_id is None and noted:
-        distinct_id = identity.from_span(noted)
-    if tenant is None:
-        tenant = noted.get(identity.TENANT, around.tenant)
-    session_id = noted.get(identity.SESSION_ID, around.session_id)
-    for key, value in (("platform", around.platform), ("user_tier", around.user_tier)):
-        if value is not None and values.get(key) is None:
-            values[key] = value
-    return Subject(distinct_id, session_id, tenant), values
-
-
-def _short_span(name: str) -> Span:
-    tracer, _ = _provider.tracer()
-    span = tracer.start_span(name)
-    if span.is_recording():
-        return span
-    tracer, _ = _provider.private_tracer()
-    return tracer.start_span(name)
 
 
 def _nanoseconds(timestamp: datetime) -> int:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
+from opentelemetry.trace import Span
 
 # Span and event attributes. The first is the one that PostHog's own packages read and write.
 DISTINCT_ID: Final = "posthog.distinct_id"
 SESSION_ID: Final = "posthog.session_id"
 TENANT: Final = "posthog.tenant"
 
+_OTHERS: Final = ("posthogDistinctId", "user.id", "enduser.id")
 _KEY: Final = otel_context.create_key("zentra-posthog-identity")
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """Raw identity, as the application gave it; it passes the sanitizer before it leaves.
 
     Args:
@@ -117,9 +117,42 @@ def from_context(context: Context | None = None) -> Identity | None:
     return None
 
 
-def from_span(attributes: Mapping[str, Any]) -> object:
-    """Return the person that other instrumentation noted on a span (OpenTelemetry's ``user.id``, ``enduser.id``)."""
-    for name in ("posthogDistinctId", "user.id", "enduser.id"):
-        if (value := attributes.get(name)) is not None:
-            return value
-    return None
+def noted_on(attributes: Mapping[str, Any] | None, surrounding: Identity) -> Identity:
+    """Return who an event or a span is about: what its attributes say, and for the rest the surrounding identity.
+
+    ``user.id`` and ``enduser.id`` are OpenTelemetry's conventions; they come last, after what was meant for PostHog.
+    """
+    if not attributes:
+        return surrounding
+    distinct_id = attributes.get(DISTINCT_ID)
+    if distinct_id is None:
+        distinct_id = surrounding.distinct_id
+        for name in _OTHERS if distinct_id is None else ():
+            if (distinct_id := attributes.get(name)) is not None:
+                break
+    return Identity(
+        distinct_id,
+        attributes.get(SESSION_ID, surrounding.session_id),
+        attributes.get(TENANT, surrounding.tenant),
+        surrounding.platform,
+        surrounding.user_tier,
+    )
+
+
+def with_common(surrounding: Identity, properties: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return properties completed by the common ones of the surrounding identity."""
+    if surrounding.platform is None and surrounding.user_tier is None:
+        return properties
+    return {"platform": surrounding.platform, "user_tier": surrounding.user_tier, **properties}
+
+
+def current(span: Span) -> Identity:
+    """Return who an event recorded now is about.
+
+    Args:
+        span: The current span.
+    """
+    surrounding = from_context() or NOBODY
+    if span.is_recording() and (attributes := getattr(span, "attributes", None)):
+        return noted_on(attributes, surrounding)
+    return surrounding

@@ -58,7 +58,7 @@ class Kind:
 
 
 def _minor_units(value: object) -> int:
-    if type(value) is int:
+    if type(value) is int:  # first: the usual case, and what the tracking plan holds once it is normalised
         number = value
     elif isinstance(value, bool):
         raise Refused("minor_units")
@@ -105,10 +105,10 @@ def _plain(value: object) -> object:
 
 
 def _code(value: object, codes: frozenset[str], rule: str) -> str:
+    if type(value) is str and value in codes:
+        return value
     value = _plain(value)
     if isinstance(value, str):
-        if value in codes:
-            return value
         code = value.strip().upper()
         if code in codes:
             return code
@@ -145,6 +145,8 @@ def _flag(value: object) -> bool:
 
 
 def _slug(value: object) -> str:
+    if type(value) is str:
+        return _slug_of_text(value)
     value = _plain(value)
     if isinstance(value, str):
         return _slug_of_text(value)

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from typing import Final
 
-from zentra_otel_posthog import _provider, config, events, telemetry
+from zentra_otel_posthog import config, events, telemetry
 from zentra_otel_posthog.config import Settings, SettingsError
 from zentra_otel_posthog.delivery import Capture, Sink, SpoolSink
 from zentra_otel_posthog.delivery.spool import SpoolFull
@@ -48,8 +48,6 @@ class Runtime:
         except Exception as error:
             telemetry.lost("sink")
             telemetry.internal_error("sink", error)
-        else:
-            telemetry.add(telemetry.CAPTURES, "spooled")
 
 
 _lock = threading.RLock()
@@ -120,6 +118,9 @@ def shutdown(timeout: float = 10.0) -> bool:
 
 def replace(runtime: Runtime | None) -> Runtime | None:
     """Make a runtime the process's own. Return the one before."""
+    # The provider's processors convert with what is set up here, so their module imports this one.
+    from zentra_otel_posthog import _provider  # noqa: PLC0415
+
     global _runtime
     with _lock:
         before, _runtime = _runtime, runtime

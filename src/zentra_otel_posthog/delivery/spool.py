@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from zentra_otel_posthog import telemetry
+
 SEGMENT_BYTES: Final = 4 << 20
 """One segment is one request: below the 5 MiB a batch at which the official client stays (the server takes 20)."""
 
@@ -141,6 +143,7 @@ class FileSpool:
     def after_fork_in_child(self) -> None:
         """Let go of the parent's segment without freeing its lock, which lives on in the parent's descriptor."""
         self._lock = threading.Lock()
+        self._count = 0  # the parent's to report
         self._close()
 
     def _segments(self) -> list[Path]:
@@ -162,6 +165,7 @@ class FileSpool:
     def _close(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
+            telemetry.add(telemetry.CAPTURES, "spooled", count=self._count)
         self._descriptor = self._path = None
         self._size = self._count = 0
 

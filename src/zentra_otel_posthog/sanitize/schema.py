@@ -46,19 +46,20 @@ def clean_declared(schema: EventSchema, values: Mapping[str, Any]) -> dict[str, 
     return clean
 
 
-def clean_undeclared(event: str, values: Mapping[Any, Any]) -> dict[str, Any]:
+def clean_undeclared(schema: EventSchema, values: Mapping[Any, Any]) -> dict[str, Any]:
     """Return the properties that no schema declares and in which no detector finds anything.
 
     Args:
-        event: The event's name, for the counters.
+        schema: The event's schema; what it declares is not looked at.
         values: Raw values.
 
     Returns:
         A new dictionary. What is refused is left out and counted.
     """
     clean: dict[str, Any] = {}
+    event = schema.name
     for name, value in values.items():
-        if value is None:
+        if value is None or name in schema.kinds:
             continue
         if not isinstance(name, str) or not (_PROPERTY_NAME.fullmatch(name) or _RESERVED_ALLOWED.fullmatch(name)):
             reserved = isinstance(name, str) and name.startswith("$")

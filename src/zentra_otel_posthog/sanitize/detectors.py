@@ -1,0 +1,233 @@
+"""Judges one undeclared value by its key and its content.
+
+Three questions, cheapest first: what does the key promise, does the value show by its own form what it
+is, and do the words beside a number say so. Text is looked at in one spelling (`normalize`) and through
+its encodings (`layers`). Whatever cannot be looked at completely is refused: too long, too deep, of a
+type of which nothing is known, or an error in here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from functools import lru_cache
+from uuid import UUID
+
+from .containers import CONTAINERS, TooLargeError, Walk
+from .context import SHAPES, find_announced, is_person, names_person
+from .credentials import find_credential
+from .keys import LONGEST_KEY, NEUTRAL, KeyProfile, profile
+from .layers import inner_texts
+from .masks import is_masked, is_partly_masked
+from .normalize import fold
+from .numbers import find_number
+from .pairs import find_pair
+from .patterns import find_pattern
+
+LONGEST_TEXT = 16_384
+"""Characters up to which a string is looked at; a longer one is refused."""
+
+RULES = frozenset(
+    "address api_key bank_account birth_date bvn card_expiry coordinates credential crypto_address cvv device_id "
+    "driving_licence ein email iban ip itin jwt mac name national_id nin otp pan passport password phone pin "
+    "postcode private_key routing_number secret session sort_code ssn tin track vnin voter_card "
+    "too_long too_deep too_large unsupported_type internal_error".split()
+)
+"""Names of all rules: kinds of personal data and secrets, then the bounds and failures."""
+
+_MOST_LAYERS = 5
+_MOST_BITS = 512
+# Words without a digit, a capital or a sign hold nothing that a pattern could find.
+_PLAIN = re.compile(r"[a-z]{1,40}(?:[_-][a-z]{1,40}){0,8}")
+_WORDS = re.compile(r"[A-Za-z]{1,16}(?:[ _-][a-z]{1,16}){0,6}|[A-Z]{1,16}(?:[ _-][A-Z]{1,16}){0,6}")
+_IDENTIFIER = re.compile(
+    r"[a-z]{2,10}_[0-9A-Za-z]{4,40}|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|[0-7][0-9A-HJKMNP-TV-Z]{25}|[0-9]{1,6}"
+)
+# Digits below which a value is not what its key is about: numbers of people, cards and accounts by default.
+_LEAST_DIGITS = {"cvv": 2, "pin": 2, "otp": 3, "card_expiry": 1, "coordinates": 1, "postcode": 2, "driving_licence": 3}
+_DIGITS_OF_AN_ID = 5
+_NOT_BY_DIGITS = frozenset({"email", "ip", "mac", "crypto_address", "device_id", "password"})
+_LEAST_NUMBER = 10**10
+
+
+def find(text: str, key: str | None = None) -> str | None:
+    """Returns the name of the rule under which `text` is personal data or a secret, or None.
+
+    Args:
+        text: What to judge; past `LONGEST_TEXT` characters it is refused unread.
+        key: The property key, as context.
+    """
+    try:
+        return _find(text, NEUTRAL if key is None else profile(key[:LONGEST_KEY]), 0)
+    except Exception:
+        return "internal_error"
+
+
+def judge(key: str | None, value: object) -> tuple[object | None, str | None]:
+    """Returns what may be sent of `value` and the name of the first rule that refused something.
+
+    The value itself where nothing is refused; of a container a copy without the entries that are; None
+    where nothing is left. Never raises, and an internal error is a refusal.
+
+    Args:
+        key: The property key, None where there is none.
+        value: Any value; it is not changed. Of other types than JSON's, dates, times, UUIDs, decimals,
+            enumerations and UTF-8 bytes are understood.
+    """
+    try:
+        name = key or ""
+        rule = _judge_key(name)
+        if rule is not None:
+            return None, rule
+        if isinstance(value, CONTAINERS):
+            walk = Walk(_judge_key, _judge_leaf)
+            return walk.clean(name, value), walk.rule
+        rule = _judge_leaf(name, value)
+    except TooLargeError:
+        rule = "too_large"
+    except Exception:
+        rule = "internal_error"
+    return (value, None) if rule is None else (None, rule)
+
+
+def clean_value(event: str, key: str, value: object) -> object | None:  # noqa: ARG001 - the sanitizer's contract
+    """Returns `value` if it may be sent, a copy of a container without what may not, or None.
+
+    Args:
+        event: Name of the event; the detectors judge by key and value alone.
+        key: The undeclared property's key.
+        value: Its value.
+    """
+    return judge(key, value)[0]
+
+
+@lru_cache(maxsize=4096)
+def _judge_key(key: str) -> str | None:
+    """The rule under which a key is personal data by its own text."""
+    return "too_long" if len(key) > LONGEST_KEY else _find(key, NEUTRAL, 0)
+
+
+def _judge_leaf(key: str, value: object) -> str | None:
+    if value is None or isinstance(value, bool):
+        return None
+    if isinstance(value, Enum):
+        return _judge_leaf(key, value.value)
+    found = profile(key)
+    if isinstance(value, str):
+        return _find(value, found, 0)
+    if isinstance(value, (int, float, Decimal)):
+        return _find_in_number(value, found)
+    if isinstance(value, (bytes, bytearray)):
+        return _find(value.decode("utf-8"), found, 0)
+    if isinstance(value, (datetime, date, time, timedelta, UUID)):
+        return found.refused
+    return "unsupported_type"
+
+
+def _find_in_number(value: float | Decimal, found: KeyProfile) -> str | None:
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        return "too_long"
+    if found.refused is not None:
+        return found.refused if _is_refused_number(str(value), found) else None
+    if found.hints and (rule := _hinted(str(value), found.hints)):
+        return rule
+    if found.formats or -_LEAST_NUMBER < value < _LEAST_NUMBER:
+        return _hinted(str(value), found.echoes) if found.echoes and not found.formats else None
+    if not isinstance(value, int):
+        if value != value // 1:
+            return None
+        value = int(value)
+    digits = str(abs(value))
+    return find_number(digits) or _hinted(digits, found.echoes)
+
+
+def _is_refused_number(text: str, found: KeyProfile) -> bool:
+    if found.refused == "name":
+        return False
+    if found.reference and _IDENTIFIER.fullmatch(text):
+        return False
+    return found.opaque or _has_digits(text, found.refused or "")
+
+
+def _has_digits(text: str, rule: str) -> bool:
+    return sum(map(str.isdecimal, text)) >= _LEAST_DIGITS.get(rule, _DIGITS_OF_AN_ID)
+
+
+def _is_refused(text: str, found: KeyProfile) -> bool:
+    """Whether the key alone refuses `text`."""
+    if is_masked(text) or (found.reference and _IDENTIFIER.fullmatch(text)):
+        return False
+    if found.opaque:
+        return found.refused in {"password", "secret"} or not is_partly_masked(text)
+    if is_partly_masked(text):
+        return False
+    return not _WORDS.fullmatch(text) if found.refused in _NOT_BY_DIGITS else _has_digits(fold(text), found.refused or "")
+
+
+def _hinted(text: str, rules: tuple[str, ...]) -> str | None:
+    for rule in rules:
+        if rule == "person":
+            if is_person(text):
+                return "name"
+        elif (shape := SHAPES.get(rule)) is not None and shape.search(text):
+            return "secret" if rule == "grant" else rule
+    return None
+
+
+def _find(text: str, found: KeyProfile, layer: int) -> str | None:
+    if len(text) > LONGEST_TEXT:
+        return "too_long"
+    if found.refused is not None and _is_refused(text, found):
+        return found.refused
+    if _PLAIN.fullmatch(text):
+        return None
+    folded = fold(text)
+    if len(folded) > 2 * LONGEST_TEXT:
+        return "too_long"
+    if found.hints and (rule := _hinted(folded, found.hints)):
+        return rule
+    for spelling in found.formats:
+        if spelling.fullmatch(folded):
+            return None
+    return (
+        find_credential(folded)
+        or find_pattern(folded)
+        or find_number(folded)
+        or find_announced(folded)
+        or find_pair(folded)
+        or (_hinted(folded, found.echoes) if found.echoes else None)
+        or ("name" if names_person(folded) else None)
+        or _find_inside(folded, found, layer)
+    )
+
+
+def _find_inside(text: str, found: KeyProfile, layer: int) -> str | None:
+    if text[:1] in {"{", "[", '"'} and (rule := _find_in_json(text, found, layer)):
+        return rule
+    for inner in inner_texts(text):
+        if layer >= _MOST_LAYERS:
+            return "too_deep"
+        if rule := _find(inner, found, layer + 1):
+            return rule
+    return None
+
+
+def _find_in_json(text: str, found: KeyProfile, layer: int) -> str | None:
+    try:
+        content = json.loads(text)
+    except RecursionError:
+        return "too_deep"
+    except ValueError:
+        return None
+    if isinstance(content, str):
+        return "too_deep" if layer >= _MOST_LAYERS else _find(content, found, layer + 1)
+    if isinstance(content, CONTAINERS):
+        if layer >= _MOST_LAYERS:
+            return "too_deep"
+        walk = Walk(_judge_key, _judge_leaf)
+        walk.clean("", content)
+        return walk.rule
+    return None

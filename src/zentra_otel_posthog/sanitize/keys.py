@@ -1,0 +1,211 @@
+"""What a property's key says about its value, judged by whole words."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import NamedTuple
+
+from . import vocabulary
+from .normalize import fold
+
+LONGEST_KEY = 200
+_LONGEST_PHRASE = 4
+
+_WORD = re.compile(r"2fa|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+
+_MONEY = re.compile(
+    r"[^\w\s]?(?:[A-Z]{3})?\s?[+-]?\s?(?:[0-9]{1,12}|[0-9]{1,3}(?:[, ][0-9]{3}){1,4})(?:\.[0-9]{1,8})?\s?(?:[A-Z]{3}|%)?"
+)
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}(?:-[0-9]{2})?"
+    r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?\s?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+    r"|1[0-9]{9}|1[0-9]{12}|1[0-9]{15}|1[0-9]{18}|[0-9]{1,8}"
+)
+_VERSION = re.compile(r"[vV]?[0-9]{1,6}(?:\.[0-9]{1,6}){0,4}(?:[-+][\w.-]{1,40})?")
+_DIGEST = re.compile(r"(?:[a-z][a-z0-9]{0,9}[_:-])?(?:(?=[0-9]*[a-fA-F])[0-9a-fA-F]{7,128}|[0-9a-fA-F]{32,128})")
+_TRACE = re.compile(r"[0-9a-fA-F]{16}|[0-9a-fA-F]{32}|[0-9]{1,20}|[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_CODE = re.compile(r"[0-9]{1,15}|[0-9]{30}|(?=[0-9]*[A-Z])[A-Z0-9]{1,34}")
+
+# Words of a key, and how a value of the type that they name is written.
+_FORMATS = (
+    (vocabulary.AMOUNTS, _MONEY),
+    (vocabulary.MOMENTS, _MOMENT),
+    (vocabulary.VERSIONS, _VERSION),
+    (vocabulary.DIGESTS, _DIGEST),
+    (vocabulary.TRACES, _TRACE),
+    (vocabulary.CODES, _CODE),
+)
+
+
+class KeyProfile(NamedTuple):
+    """What a key says.
+
+    Attributes:
+        refused: Name of the rule under which a value of this key is refused, or None.
+        opaque: Whether even a plain word is refused then.
+        reference: Whether an identifier is accepted all the same.
+        hints: Rules to apply only to a value that looks like what the rule is about.
+        echoes: The same, for what the key is only about, and after `formats`.
+        formats: Spellings of the innocent type that the key names; a value of that type is not scanned.
+    """
+
+    refused: str | None = None
+    opaque: bool = False
+    reference: bool = False
+    hints: tuple[str, ...] = ()
+    echoes: tuple[str, ...] = ()
+    formats: tuple[re.Pattern[str], ...] = ()
+
+
+NEUTRAL = KeyProfile()
+
+
+class _Match(NamedTuple):
+    start: int
+    end: int
+    strength: int
+    rules: tuple[str, ...]
+
+
+_OPAQUE, _NAMED, _HINT = 3, 2, 1
+
+
+def _index() -> dict[str, tuple[int, tuple[str, ...]]]:
+    """Phrases with their words joined, each with the strength of what it says and its rules."""
+    found: dict[str, tuple[int, tuple[str, ...]]] = {}
+    tables = ((_HINT, vocabulary.HINTS), (_NAMED, vocabulary.NAMED), (_OPAQUE, vocabulary.OPAQUE))
+    for strength, table in tables:
+        for rule, phrases in table.items():
+            for phrase in phrases.split(","):
+                joined = "".join(phrase.split())
+                earlier = found.get(joined, (0, ()))
+                rules = (*earlier[1], rule) if earlier[0] == strength else (rule,)
+                found[joined] = (strength, rules)
+    return found
+
+
+_PHRASES = _index()
+_NEVER_PLURAL = frozenset({"tokens"})  # language models count tokens
+_ONE_WORD = frozenset({"sessionid", "sessid"})  # a cookie's name; "session_id" is also an analytics session
+
+
+_GLUED = frozenset().union(
+    _PHRASES,
+    (word for phrases in vocabulary.NAMED.values() for word in phrases.replace(",", " ").split()),
+    vocabulary.PERSONS,
+    vocabulary.FILLERS,
+    vocabulary.ABOUT,
+    vocabulary.REFERENCES,
+    {"name"},
+)
+_LONGEST_GLUED, _SHORTEST_PART = 40, 3
+
+
+def _unglue(word: str) -> list[str]:
+    """The words that `word` is made of without a sign between them ("directorbvn"), or `word` alone."""
+    if word in _PHRASES or not 2 * _SHORTEST_PART <= len(word) <= _LONGEST_GLUED:
+        return [word]
+    parts: list[list[str] | None] = [[], *[None] * len(word)]
+    for end in range(_SHORTEST_PART, len(word) + 1):
+        for start in range(end - _SHORTEST_PART + 1):
+            head = parts[start]
+            if head is not None and word[start:end] in _GLUED:
+                parts[end] = [*head, word[start:end]]
+                break  # the earliest start is the longest last part
+    return parts[-1] or [word]
+
+
+def words_of(key: str) -> list[str]:
+    """Returns the lower-case words of `key`: split at case, dots, dashes, underscores, digits, known words."""
+    words = _WORD.findall(fold(unicodedata.normalize("NFD", key)))
+    return [part for word in words for part in _unglue(word.lower())]
+
+
+def _lookup(joined: str) -> tuple[int, tuple[str, ...]] | None:
+    found = _PHRASES.get(joined)
+    if found is None and joined.endswith("s") and joined not in _NEVER_PLURAL:
+        found = _PHRASES.get(joined[:-1]) or _PHRASES.get(joined.removesuffix("es"))
+    return found
+
+
+def _name_match(words: list[str], index: int) -> _Match | None:
+    """A person's name, told from a bank's, a merchant's or a pod's by the word before it."""
+    before = words[index - 1] if index else None
+    if before is None or before in vocabulary.MAYBE_PERSONS:
+        return _Match(index, index + 1, _HINT, ("person",))
+    if before in vocabulary.PERSONS and words[max(0, index - 2) : index] != ["user", "agent"]:
+        return _Match(index - 1, index + 1, _OPAQUE, ("name",))
+    return None
+
+
+def _matches(words: list[str]) -> list[_Match]:
+    """Telling phrases of a key, without those that lie within a longer one (`address` in `email_address`)."""
+    matches = []
+    for start in range(len(words)):
+        for end in range(start + 1, min(start + _LONGEST_PHRASE, len(words)) + 1):
+            joined = "".join(words[start:end])
+            found = _lookup(joined)
+            if found is not None and (end == start + 1 or joined not in _ONE_WORD):
+                matches.append(_Match(start, end, *found))
+        if words[start] in {"name", "names"} and (name := _name_match(words, start)):
+            matches.append(name)
+    return [
+        match
+        for match in matches
+        if not any(
+            other.start <= match.start and match.end <= other.end and len(range(*other[:2])) > len(range(*match[:2]))
+            for other in matches
+        )
+        and not _means_something_else(match, words)
+        and (match.strength > _HINT or _ends_key(match, words))
+    ]
+
+
+def _means_something_else(match: _Match, words: list[str]) -> bool:
+    before = set(words[: match.start])
+    if match.rules == ("address",):
+        return not before.isdisjoint(vocabulary.NOT_POSTAL)
+    if match.rules == ("card_expiry",) and match.strength == _HINT:
+        return "card" not in words and not vocabulary.NOT_CARDS.isdisjoint(words)
+    if match.rules == ("secret",) and words[match.start] == "token":
+        return not before.isdisjoint(vocabulary.CURSORS)
+    return False
+
+
+def _ends_key(match: _Match, words: list[str]) -> bool:
+    """Whether nothing but "id", "number" or the like follows; elsewhere a hint says too little."""
+    return all(word in vocabulary.ENDINGS or word.isdigit() for word in words[match.end :])
+
+
+def _is_about(after: list[str]) -> bool:
+    """Whether the words after a telling phrase say that the value is only about the thing."""
+    return not vocabulary.ABOUT.isdisjoint(after) or after[-2:] == ["last", "4"]
+
+
+def _formats(words: list[str]) -> tuple[re.Pattern[str], ...]:
+    present = {*words, *("".join(pair) for pair in zip(words, words[1:], strict=False))}
+    present.add("".join(words))
+    return tuple(spelling for names, spelling in _FORMATS if not names.isdisjoint(present))
+
+
+@lru_cache(maxsize=4096)
+def profile(key: str) -> KeyProfile:
+    """Returns what `key` says about a value."""
+    words = words_of(key)
+    matches = _matches(words)
+    direct = [match for match in matches if not _is_about(words[match.end :])]
+    strongest = max(direct, key=lambda match: match.strength, default=None)
+    if strongest is None or strongest.strength == _HINT:
+        hints = {rule: None for match in direct for rule in match.rules}
+        # "bvn_status" does not promise a status: a value of eleven digits is still refused.
+        about = [match for match in matches if match not in direct and match.strength == _NAMED]
+        echoes = {rule: None for match in about for rule in match.rules}
+        return KeyProfile(hints=tuple(hints), echoes=tuple(echoes), formats=_formats(words))
+    after = words[strongest.end :]
+    return KeyProfile(
+        refused=strongest.rules[0],
+        opaque=strongest.strength == _OPAQUE,
+        reference=not vocabulary.REFERENCES.isdisjoint(after),
+    )

@@ -1,0 +1,57 @@
+"""Texts inside a text: percent-encoded, escaped, in base64 or in hexadecimal."""
+
+from __future__ import annotations
+
+import binascii
+import html
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote_plus
+
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{12,}={0,2}(?![A-Za-z0-9+/_=-])")
+_HEXADECIMAL = re.compile(r"(?<![0-9A-Za-z])(?:0x)?((?:[2-7][0-9a-fA-F]){8,})(?![0-9A-Za-z])")
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
+_URL_SAFE = str.maketrans("-_", "+/")
+
+
+def _text_of(raw: bytes) -> str | None:
+    """The text that `raw` is the UTF-8 of, or None where it is rather something binary."""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return text if text.isprintable() or "".join(text.split()).isprintable() else None
+
+
+def _from_base64(token: str) -> str | None:
+    compact = token.rstrip("=").translate(_URL_SAFE)
+    try:
+        return _text_of(binascii.a2b_base64(compact + "=" * (-len(compact) % 4)))
+    except binascii.Error:
+        return None
+
+
+def _unescape(match: re.Match[str]) -> str:
+    return chr(int(match[1] or match[2], 16))
+
+
+def _unescaped(text: str) -> str:
+    if "%" in text:
+        text = unquote_plus(text)
+    if "&" in text and ";" in text:
+        text = html.unescape(text)
+    if "\\" in text:
+        text = _ESCAPE.sub(_unescape, text)
+    return text
+
+
+def inner_texts(text: str) -> Iterator[str]:
+    """Yields what folded `text` says once decoded, one layer deep; in all not much longer than twice `text`."""
+    if (plain := _unescaped(text)) != text:
+        yield plain
+    for match in _BASE64.finditer(text):
+        if inner := _from_base64(match[0]):
+            yield inner
+    for match in _HEXADECIMAL.finditer(text):
+        if inner := _text_of(bytes.fromhex(match[1])):
+            yield inner

@@ -1,0 +1,131 @@
+"""Numbers that identify someone wherever they stand: cards, telephones, social security numbers, IBANs."""
+
+from __future__ import annotations
+
+import re
+
+from .checksums import iban, luhn
+
+_UUID = re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?![0-9A-Za-z])")
+_ENOUGH_DIGITS = re.compile(r"[0-9](?:[^0-9A-Za-z]{0,4}[0-9]){6}")
+_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?:[ .-]?[A-Za-z0-9]){11,40}")
+_SEPARATORS = re.compile(r"[ .-]")
+
+# Runs of digits with what people put between groups; a longer one is read in pieces.
+_RUN = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ ._/-]{0,3}[0-9]){11,62}(?![0-9A-Za-z])")
+_LETTERED = re.compile(r"(?<![0-9A-Za-z])(?=[A-Za-z]|[0-9]{13,19}[A-Za-z])[A-Za-z]{0,8}([0-9]{13,19})[A-Za-z]{0,8}(?![0-9A-Za-z])")
+_GROUP = re.compile(r"[0-9]+")
+_TRACK = re.compile(r"(?<![0-9])([0-9]{13,19})(?:[=D][0-9]{4}|\^[^^\n]{2,40}\^[0-9]{4})")
+
+_CARD_LENGTHS = range(13, 20)
+# Issuer identification numbers (ISO/IEC 7812) with the lengths that their schemes issue.
+_SCHEMES = re.compile(
+    r"4(?:[0-9]{12}|[0-9]{15}|[0-9]{18})"  # Visa
+    r"|5[1-5][0-9]{14}|2(?:22[1-9]|2[3-9][0-9]|[3-6][0-9]{2}|7[01][0-9]|720)[0-9]{12}"  # Mastercard
+    r"|3[47][0-9]{13}"  # American Express
+    r"|3(?:0[0-59]|[689][0-9])(?:[0-9]{11}|[0-9]{13}|[0-9]{16})"  # Diners Club
+    r"|35(?:2[89]|[3-8][0-9])[0-9]{12,15}"  # JCB
+    r"|(?:6[0-9]|5[06-9])[0-9]{11,17}"  # Discover, UnionPay, Verve, RuPay, Maestro
+    r"|220[0-4][0-9]{12,15}|9792[0-9]{12}|8[12][0-9]{14,17}"  # Mir, Troy, UnionPay and RuPay
+)
+
+_S = r"[ ._()/-]{0,3}"
+_NIGERIAN = re.compile(
+    rf"(?<![0-9])(?<![0-9]{{4}}-)(?:(?:\+|00)?{_S}2{_S}3{_S}4{_S}(?:0{_S})?|0[ ()-]{{0,2}})"
+    rf"(?:[789]{_S}0|[89]{_S}1)(?:{_S}[0-9]){{8}}(?![0-9])"
+)
+_INTERNATIONAL = re.compile(r"(?<![0-9A-Za-z+])(?:\+|00(?=44|1[2-9]|2[0-9]{2}))\s?\(?([1-9](?:[ .()/-]{0,3}[0-9]){7,15})(?![0-9])")
+_AMERICAN = re.compile(
+    r"(?<![0-9A-Za-z.+-])(?:\+?1[ .-]{1,2})?"
+    r"(?:\([2-9][0-9]{2}\)[ .-]{0,2}[2-9][0-9]{2}[ .-]?[0-9]{4}|[2-9][0-9]{2}([.-])[2-9][0-9]{2}\1[0-9]{4}"
+    r"|(?<=[1][ .-])[2-9][0-9]{2}[ .-][2-9][0-9]{2}[ .-][0-9]{4})(?![0-9A-Za-z]|[.-][0-9])"
+)
+_BRITISH = re.compile(
+    r"(?<![0-9A-Za-z.-])(?:\(?07[0-9]{3}\)?[ -][0-9]{3}[ -]?[0-9]{3}|\(?02[0-9]\)?[ -][0-9]{4}[ -]?[0-9]{4}"
+    r"|\(?01[0-9]{2,3}\)?[ -][0-9]{3}[ -]?[0-9]{3,4})(?![0-9A-Za-z]|-[0-9])"
+)
+_SOCIAL_SECURITY = re.compile(r"(?<![0-9A-Za-z-])(?!000|666)([0-9]{3})-(?!00)([0-9]{2})-(?!0000)[0-9]{4}(?![0-9A-Za-z-])")
+# A tokenised NIN (NIMC): no other number in use has this form.
+_VIRTUAL_NIN = re.compile(r"(?<![0-9A-Za-z])[A-Z]{2}[0-9]{12}[A-Z]{2}(?![0-9A-Za-z])")
+_ITIN_GROUPS = frozenset(range(50, 100)) - {66, 67, 68, 69, 89, 93}
+_USSD = re.compile(r"\*[0-9]{1,4}(?:\*[0-9]{1,20}){1,8}#")
+_LONG_GROUP = re.compile(r"\*[0-9]{10,20}(?=[*#])")
+
+
+def is_card(digits: str) -> bool:
+    """Whether ASCII `digits` are a card number: a scheme's prefix and length, and the Luhn check."""
+    return _SCHEMES.fullmatch(digits) is not None and luhn(digits)
+
+
+def _looks_grouped(sizes: list[int]) -> bool:
+    """Whether groups of these sizes are how someone writes a card: 4-4-4-4, 4-6-5, 6-13, one by one."""
+    first, *middle, _ = sizes
+    return len(sizes) == 2 or len(set(sizes[:-1])) == 1 or (first == 4 and all(4 <= size <= 7 for size in middle))
+
+
+def _has_card(text: str) -> bool:
+    for run in _RUN.finditer(text):
+        groups = _GROUP.findall(run[0])
+        for start in range(len(groups)):
+            digits = ""
+            for end in range(start, len(groups)):
+                digits += groups[end]
+                if len(digits) > _CARD_LENGTHS[-1]:
+                    break
+                if len(digits) in _CARD_LENGTHS and is_card(digits):
+                    sizes = [len(group) for group in groups[start : end + 1]]
+                    if len(sizes) == 1 or _looks_grouped(sizes):
+                        return True
+    return any(is_card(match[1]) for match in _LETTERED.finditer(text))
+
+
+def _is_international(digits: str) -> bool:
+    """Whether `digits` after a plus can be a number (E.164): exact lengths where the plan is known."""
+    if digits.startswith("1"):
+        return len(digits) == 11 and digits[1] not in "01" and digits[4] not in "01"
+    if digits.startswith("234"):
+        return 10 <= len(digits) <= 14
+    return 9 <= len(digits) <= 16
+
+
+def _find_phone(text: str) -> bool:
+    if _NIGERIAN.search(text):
+        return True
+    if ("+" in text or "00" in text) and any(
+        _is_international("".join(_GROUP.findall(match[1]))) for match in _INTERNATIONAL.finditer(text)
+    ):
+        return True
+    return _AMERICAN.search(text) is not None or _BRITISH.search(text) is not None
+
+
+def _find_social_security(text: str) -> str | None:
+    for match in _SOCIAL_SECURITY.finditer(text):
+        if not match[1].startswith("9"):
+            return "ssn"
+        if int(match[2]) in _ITIN_GROUPS:
+            return "itin"
+    return None
+
+
+def _has_iban(text: str) -> bool:
+    return any(iban(_SEPARATORS.sub("", match[0]).upper()) for match in _IBAN.finditer(text))
+
+
+def find_number(text: str) -> str | None:
+    """Returns the rule under which folded `text` holds an identifying number, or None."""
+    if not _ENOUGH_DIGITS.search(text):
+        return "iban" if _has_iban(text) else None
+    text = _UUID.sub("", text)
+    if _has_card(text):
+        return "pan"
+    if _TRACK.search(text) and any(is_card(match[1]) for match in _TRACK.finditer(text)):
+        return "track"
+    if _has_iban(text):
+        return "iban"
+    if "-" in text and (rule := _find_social_security(text)):
+        return rule
+    if _VIRTUAL_NIN.search(text):
+        return "vnin"
+    if any(_LONG_GROUP.search(match[0]) for match in _USSD.finditer(text)):
+        return "bank_account"
+    return "phone" if _find_phone(text) else None

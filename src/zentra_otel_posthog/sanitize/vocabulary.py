@@ -1,0 +1,236 @@
+"""What words in a property key say about its value: data only, read by `keys`.
+
+A phrase is one or more whole words, in the order in which a key has them. Its words written together
+count as well (`account number` is found in `account_number`, `accountNumber` and `accountnumber`).
+"""
+
+from __future__ import annotations
+
+# Any value under such a key is refused, but for booleans and values that are already masked.
+OPAQUE = {
+    "password": (
+        "password, passwd, pwd, pswd, passphrase, pass phrase, pass word, user pass, db pass, db password, smtp pass, "
+        "security answer, secret answer, mot de passe, contrasena, passwort, kennwort, senha, palavra passe, "
+        "parola, wachtwoord, haslo"
+    ),
+    "secret": (
+        "secret, token, api key, apikey, access key, private key, signing key, encryption key, master key, "
+        "ssh key, service key, hmac key, webhook key, posthog key, auth key, session key, account key, "
+        "subscription key, consumer key, license key, licence key, host key, bearer, jwt, credential, creds, "
+        "authorization, authorisation, cookie, set cookie, sessionid, sessid, phpsessid, session token, csrf, "
+        "xsrf, csrftoken, mnemonic, seed phrase, seed words, recovery phrase, recovery code, backup code, "
+        "signature, connection string, conn str, keystore, pem, otpauth, totp seed, client assertion, "
+        "code verifier, jeton"
+    ),
+    "birth_date": (
+        "dob, birth, date of birth, birthday, birthdate, born, date naissance, naissance, nacimiento, nascimento, "
+        "geburtsdatum, geburtstag, geboortedatum, d o b, yob"
+    ),
+    "address": (
+        "address, addr, street, house number, house no, apartment, addressline, residence, domicile, "
+        "adresse, anschrift, strasse, direccion, endereco, indirizzo, adireshi, rue, landmark, what3words"
+    ),
+    "name": (
+        "cardholder, surname, firstname, lastname, middlename, fullname, othername, forename, fname, lname, "
+        "mname, nickname, username, user name, login name, name on card, embossed name, embossing name, "
+        "signatory, nom, prenom, nombre, apellido, apellidos, nome, sobrenome, cognome, vorname, nachname, "
+        "familienname, naam, suna, oruko, name first, name last, name "
+        "given, name family, mother maiden, mothers maiden"
+    ),
+}
+
+# A value under such a key is refused unless it is a plain word ("verified", "not provided").
+NAMED = {
+    "pan": (
+        "pan, card number, card no, card num, cardno, ccnum, cc number, cc num, cc no, credit card, "
+        "debit card, primary account number, card pan, kartennummer, numero de carte, numero tarjeta"
+    ),
+    "password": "pass",
+    "cvv": (
+        "cvv, cvc, csc, cvn, cav, cvvcvc, cvd, security code, card code, card verification value, "
+        "card verification code, card verification"
+    ),
+    "pin": "pin, mpin, tpin, pin code, pin block",
+    "otp": (
+        "otp, totp, hotp, one time code, one time password, one time pin, passcode, verification code, "
+        "2fa, 2fa code, twofa, mfa code, tfa code, auth code, login code, sms code, confirmation code, "
+        "activation code, confirm code, verify code, challenge code, tan code, magic code"
+    ),
+    "track": "track data, trackdata, track 1, track 2, track 3, magstripe, emv, chip data, icc data",
+    "iban": "iban",
+    "bank_account": (
+        "nuban, account number, account no, account num, acc number, acc no, acct number, acct no, acct num, "
+        "acct, accountno, accno, bank account, credit account, debit account, source account, "
+        "destination account, beneficiary account, virtual account, payout account, settlement account, "
+        "recipient account, receiver account, sender account, from account, to account, wallet number, "
+        "bban, clabe, kontonummer, kontonr, numero de compte, numero cuenta, numero de cuenta, compte"
+    ),
+    "sort_code": "sort code, sortcode",
+    "routing_number": (
+        "routing number, routing no, routing num, aba, rtn, transit number, aba number, aba routing, "
+        "ach routing, wire routing, bank routing"
+    ),
+    "ssn": "ssn, social security, social security number, social insurance number, ssn itin",
+    "itin": "itin",
+    "ein": "ein, fein, employer identification, employer identification number, business tax id, federal tax id",
+    "bvn": "bvn, bank verification number, bank verification no, bank verification",
+    "nin": "nin, national identification number, national identity number, nimc number, nimc, nin slip",
+    "vnin": "vnin, virtual nin",
+    "tin": (
+        "tin, tax id, taxid, tax identification, tax identification number, tax number, tax no, taxpayer, "
+        "taxpayer id, firs tin, jtb tin, steuernummer, vat number, vat no"
+    ),
+    "passport": "passport, passport number, passport no, passeport, pasaporte, reisepass, mrz",
+    "voter_card": "voter, voters, vin, pvc, voter id, voters card, permanent voter card",
+    "driving_licence": (
+        "drivers license, driver license, drivers licence, driver licence, driving licence, driving license, "
+        "driver s license, driver s licence, frsc, dl number, dl no, licence number, license number, "
+        "licence no, license no, fuhrerschein, permis de conduire"
+    ),
+    "national_id": (
+        "national id, national identity, id number, id no, id card, id card number, identity number, "
+        "identity card, identification number, document number, document no, doc number, government id, "
+        "govt id, ghana card, aadhaar, aadhar, nric, cpf, cnpj, curp, dni, personalausweis, nino, "
+        "national insurance, national insurance number, id value"
+    ),
+    "email": (
+        "email, e mail, emailaddress, mail address, mailaddress, email id, emailid, correo, "
+        "correo electronico, courriel, imel"
+    ),
+    "phone": (
+        "phone, phone number, phoneno, mobile, mobileno, telephone, tel, telno, msisdn, whatsapp, cell, "
+        "cellphone, gsm, fax, contact number, contact no, contact phone, telefono, telefone, telefon, "
+        "telefonnummer, handy, handynummer, celular, movil, portable, lambar waya, wayar, phonenum, "
+        "recipient number, from number, to number, calling number, caller id"
+    ),
+    "ip": (
+        "ip, ipv, ipaddr, ipaddress, remote addr, x forwarded for, forwarded for, x real ip, peer addr, "
+        "client address, network peer address, adresse ip, direccion ip"
+    ),
+    "mac": "mac, mac address, macaddr, bssid, mac addr, wifi mac, hwaddr",
+    "device_id": (
+        "imei, imsi, iccid, meid, idfa, idfv, gaid, aaid, adid, advertising id, advertising identifier, "
+        "advertiser id, ifa, maid, android id, device id, device uuid, device serial, serial number, udid, "
+        "hardware id, installation id, device identifier, oaid, push id"
+    ),
+    "coordinates": (
+        "lat, latitude, lon, lng, longitude, latlng, latlong, latlon, coordinates, coordinate, coords, gps, "
+        "geopoint, geo point, geolocation, geo location, geohash, breitengrad, langengrad, pluscode, "
+        "plus code"
+    ),
+    "postcode": (
+        "postcode, post code, postal code, postal, zip, zip code, zipcode, plz, postleitzahl, code postal, "
+        "codigo postal, cep, eircode"
+    ),
+    "crypto_address": (
+        "wallet address, crypto address, btc address, eth address, usdt address, deposit address, "
+        "blockchain address, contract address, trc20 address, erc20 address, payout wallet address"
+    ),
+    "card_expiry": "card expiry, card expiration, card exp, valid thru, exp month, exp year, "
+    "expiry month, expiry year, expiration month, expiration year",
+}
+
+# A value under such a key is refused only where it looks like what the key may mean.
+HINTS = {
+    "pan": "card, cardno, instrument, funding source",
+    "cvv": "cid",
+    "track": "track",
+    "device_id": "ad id, ad identifier, device",
+    "bank_account": "account, acc, beneficiary, recipient, conta, cuenta, konto, destination, payee account",
+    "routing_number": "routing",
+    "ssn": "social",
+    "card_expiry": "expiry, exp, expiration, exp date, expiry date, expiration date, expires",
+    "driving_licence": "licence, license, dl",
+    "phone": "contact, caller, recipient, beneficiary",
+    "coordinates": "location, geo",
+    "person": (
+        "beneficiary, recipient, receiver, sender, payee, payer, customer, guarantor, next of kin, kin, nok, "
+        "director, shareholder, referee, contact, holder, account holder, drawer, remitter, originator, "
+        "depositor, person, employee, to, from, signer, approver, requester, owner, created by, updated by, "
+        "approved by, initiated by, assigned to"
+    ),
+    "session": "session id, session, sid",
+    "grant": "code, ticket, assertion, sig, auth",
+}
+
+# The word before "name" that makes it a person's; any other makes it a thing's, a bank's, a merchant's.
+PERSONS = frozenset(
+    "first last middle full given family maiden other sur fore customer client user holder account acct "
+    "beneficiary recipient receiver sender payee payer originator remitter debtor creditor director "
+    "shareholder signatory owner guarantor kin nextofkin nok contact employee staff student patient mother mothers "
+    "father fathers spouse parent referrer referee preferred birth officer agent person individual "
+    "subscriber drawer depositor nominee partner child borrower tenant driver rider passenger card "
+    "cardholder real insured member applicant shipping billing buyer seller caller dependant dependent "
+    "husband wife nick login destination counterparty invitee".split()
+)
+MAYBE_PERSONS = frozenset("legal display profile registered trustee official verified bvn nin kyc".split())
+
+# After the last telling word, these say that the value is about the thing and is not the thing itself.
+ABOUT = frozenset(
+    "verified verification verify status state type kind last4 four hash hashed sha md5 md count counts cnt "
+    "total score scores result results check checked checks checksum match matched matches mismatch valid "
+    "validity invalid validated provided present set enabled disabled required requested sent received "
+    "confirmed changed change updated created linked link method channel provider vendor source template "
+    "version format length len size attempt attempts retries retry tries strength policy ttl timeout age "
+    "country currency brand scheme network tier level risk flag os model domain category class mode reason "
+    "error errors failure failed success consent permission permissions preference shown used usage limit "
+    "rate ratio pct percent ms ns us ts at seconds minutes hours days bank issuer bin iin product design "
+    "quality confidence similarity enquiry lookup step stage screen page form field label hint strategy "
+    "masked redacted encrypted tokenized pseudonym region city lga province continent timezone offset "
+    "locale language index position rank algorithm alg scope scopes audience issued expired expiry expires "
+    "expiration delivered opened clicked bounced campaign offer event banner button tab section feature "
+    "experiment variant frequency latency duration time amount balance fee minor major volume exists "
+    "missing available supported unique duplicate blocked blacklisted locked unlocked reset rule rules "
+    "regex pattern entropy accuracy radius precision granted denied completed pending approved rejected "
+    "submitted reviewed toggled view viewed views visible hidden carrier operator prefix service sync app "
+    "platform fingerprint configured ok".split()
+)
+
+# "Address" of these is one in a network or in memory, and is judged by its content alone.
+NOT_POSTAL = frozenset(
+    "server host net network source destination local socket sock listen bind memory http url base".split()
+)
+
+# What expires under these words is not a card.
+NOT_CARDS = frozenset(
+    "token session otp link cache cookie key document offer subscription plan licence license password code "
+    "quote rate invite hold promo coupon consent lock window experiment shard url lease certificate cert "
+    "reservation trial voucher points message job order request".split()
+)
+
+# A token of these is a position in a list.
+CURSORS = frozenset("page next previous prev continuation pagination sync cursor resume".split())
+
+# Words that tell nothing, but that keys glue to those that do ("newpassword").
+FILLERS = frozenset(
+    "refresh access residential permanent mailing delivery registered new old current confirm confirmed repeat login transaction transfer ussd atm webhook web app api bank "
+    "server db database smtp admin root main primary secondary backup home work office private personal raw full the user".split()
+)
+
+# An identifier of the thing (not the thing): accepted where it looks like one.
+REFERENCES = frozenset("id ids ref reference uuid guid ulid".split())
+
+# What may follow a hint.
+ENDINGS = REFERENCES | frozenset("number no num value text info details raw input data".split())
+
+# What a key's word says about the type of an innocent value.
+AMOUNTS = frozenset(
+    "amount amounts balance total fee fees limit price minor major volume tax cost refund sum delta "
+    "principal interest revenue spend spent charges discount commission levy turnover quota kobo cents "
+    "naira gross count counts index offset rank size length score scores rate ratio pct percent confidence "
+    "partition sequence seq port bytes quantity qty number_of attempts retries".split()
+)
+MOMENTS = frozenset(
+    "at ts timestamp time date epoch unix nano nanos ns us ms micros millis since until month day year week "
+    "hour duration elapsed latency ttl seconds minutes s".split()
+)
+VERSIONS = frozenset("version versions release build firmware revision sdk runtime".split())
+DIGESTS = frozenset("hash commit sha sha1 sha256 sha512 md5 digest checksum fingerprint etag revision crc".split())
+TRACES = frozenset(
+    "trace span traceparent traceid spanid parentid parentspanid threadid snowflake snowflakeid messageid pid "
+    "parentspan".split()
+)
+CODES = frozenset(
+    "rrn stan mcc imad omad cusip isin sedol lei sku ean gtin upc barcode isbn bin iin merchantcategory "
+    "terminal terminalid tid nipsession nibsssession tracenumber achtrace bankcode branchcode".split()
+)
