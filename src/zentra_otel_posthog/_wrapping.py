@@ -23,6 +23,7 @@ from zentra_otel_posthog._outcome import Outcome
 from zentra_otel_posthog.convert import Origin
 from zentra_otel_posthog.emit import record
 from zentra_otel_posthog.events import EventSchema
+from zentra_otel_posthog.identity import Identity
 from zentra_otel_posthog.kinds import Refused
 from zentra_otel_posthog.sanitize.schema import clean_declared
 
@@ -36,11 +37,13 @@ class Moment:
 
     Args:
         properties: The events' properties.
-        identity: ``distinct_id`` and ``tenant``, where the decorator names them.
+        distinct_id: The person, where the decorator names one.
+        tenant: The tenant, likewise.
     """
 
     properties: tuple[Argument, ...]
-    identity: tuple[tuple[str, Read], ...]
+    distinct_id: Read | None
+    tenant: Read | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,7 @@ class Plan:
         exit: Read when the result is known; None where nothing waits for it.
         outcome: Source of the status, instead of the result's own.
         takes_self: The sources count the instance or class as the first argument.
+        narrow: Some property belongs to some of the events only.
     """
 
     span_name: str
@@ -66,6 +70,7 @@ class Plan:
     exit: Moment | None
     outcome: Read | None
     takes_self: bool
+    narrow: bool
 
 
 class _Call:
@@ -150,9 +155,12 @@ class _Call:
 
     def _emit(self, schema: EventSchema, position: int) -> None:
         properties = self._properties
-        if not properties.keys() <= schema.kinds.keys():
+        if self._plan.narrow:
             properties = {name: value for name, value in properties.items() if name in schema.kinds}
-        record(self._span, schema, properties, self._subject, self._origin, position)
+        try:
+            record(self._span, schema, properties, self._subject, self._origin, position)
+        except Exception as error:
+            telemetry.internal_error("recording an event", error)
 
     def _read(self, moment: Moment, result: object) -> None:
         """Read the properties, normalised, and who the call is about."""
@@ -165,12 +173,22 @@ class _Call:
             except Exception:
                 # The application's own property or callable: a value that cannot be had is a value left out.
                 telemetry.refused(self._plan.completed.name, name, "unreadable")
-        for field, read in moment.identity:
-            try:
-                if (value := read(self._args, self._kwargs, result)) is not None:
-                    self._subject = self._subject._replace(**{field: value})
-            except Exception:
-                telemetry.refused(self._plan.completed.name, field, "unreadable")
+        if moment.distinct_id is not None or moment.tenant is not None:
+            around = self._subject
+            distinct_id = self._read_identity("distinct_id", moment.distinct_id, result)
+            tenant = self._read_identity("tenant", moment.tenant, result)
+            self._subject = Identity(
+                around.distinct_id if distinct_id is None else distinct_id,
+                around.session_id,
+                around.tenant if tenant is None else tenant,
+            )
+
+    def _read_identity(self, name: str, read: Read | None, result: object) -> object:
+        try:
+            return None if read is None else read(self._args, self._kwargs, result)
+        except Exception:
+            telemetry.refused(self._plan.completed.name, name, "unreadable")
+            return None
 
     def _note(self, error: BaseException) -> None:
         """Give tracing the failure: its type; its message and stack only where the settings say so."""

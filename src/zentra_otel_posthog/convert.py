@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid5
 
@@ -23,7 +23,6 @@ _NAMESPACE: Final = UUID("6f1d4c1e-6d0e-5a0b-9b2e-0d3f3c1a7e55").bytes
 _NOBODY: Final = UUID(bytes=_NAMESPACE)
 _NO_PERSON: Final[Mapping[str, Any]] = {"$process_person_profile": False}
 _VARIANTS: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CONSTANT: Final[Mapping[str, Any]] = {
     "$lib": "zentra-otel-posthog",
     "$lib_version": __version__,
@@ -53,8 +52,8 @@ class Origin(NamedTuple):
     def of(cls, span_context: SpanContext) -> Origin:
         """Return the origin of an event on a span."""
         if span_context.is_valid:
-            return cls(f"{span_context.trace_id:032x}", f"{span_context.span_id:016x}", traced=True)
-        return cls(os.urandom(16).hex(), os.urandom(8).hex(), traced=False)
+            return cls(span_context.trace_id.to_bytes(16).hex(), span_context.span_id.to_bytes(8).hex(), True)  # noqa: FBT003  a record's field
+        return cls(os.urandom(16).hex(), os.urandom(8).hex(), False)  # noqa: FBT003  likewise
 
     def uuid(self, position: object, name: str) -> str:
         """Return an event's UUID: version 5 (RFC 9562) of where it came from, so a repeated conversion counts once.
@@ -82,10 +81,10 @@ def convert(
     properties: Mapping[str, Any],
     subject: Identity,
     origin: Origin,
-    *,
     uuid: str,
     timestamp: int,
     gate: IdentifierGate,
+    *,
     person_set: Mapping[str, Any] | None = None,
     person_set_once: Mapping[str, Any] | None = None,
 ) -> Capture:
@@ -116,12 +115,11 @@ def convert(
         properties["$session_id"] = session
     if subject.tenant is not None and (group := gate.group_key(name, subject.tenant)) is not None:
         properties["$groups"] = {GROUP_TYPE: group}
-    seconds, nanoseconds = divmod(timestamp, 1_000_000_000)
     return Capture(
         event=name,
         distinct_id=person or origin.nobody(),
         uuid=uuid,
-        timestamp=_EPOCH + timedelta(0, seconds, nanoseconds // 1000),
+        timestamp=datetime.fromtimestamp(timestamp // 1000 / 1e6, UTC),  # a double holds microseconds until 2255
         properties=properties,
     )
 

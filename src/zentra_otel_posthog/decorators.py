@@ -10,7 +10,7 @@ from typing import Any, Final, Self, TypeVar, overload
 import wrapt
 
 from zentra_otel_posthog import events, runtime
-from zentra_otel_posthog._binding import Bound, Parameters, Source
+from zentra_otel_posthog._binding import Bound, Parameters, Read, Source
 from zentra_otel_posthog._wrapping import Moment, Plan, wrapper_of
 from zentra_otel_posthog.events import Event, EventSchema
 from zentra_otel_posthog.kinds import Kind
@@ -141,7 +141,7 @@ class Decorator:
         parameters = Parameters(getattr(function, "__func__", function), label)
         kinds = self._kinds()
         properties = self._bind_properties(parameters, kinds, label)
-        identity = {"distinct_id": self._bind_person(parameters), "tenant": self._bind(parameters, "tenant")}
+        person, tenant = self._bind_person(parameters), self._bind(parameters, "tenant")
         outcome = self._bind(parameters, "outcome")
         entry, exit_ = (
             Moment(
@@ -150,11 +150,8 @@ class Decorator:
                     for name, bound in properties.items()
                     if bound.needs_result is needs_result
                 ),
-                identity=tuple(
-                    (name, bound.read)
-                    for name, bound in identity.items()
-                    if bound is not None and bound.needs_result is needs_result
-                ),
+                distinct_id=_read_at(person, needs_result=needs_result),
+                tenant=_read_at(tenant, needs_result=needs_result),
             )
             for needs_result in (False, True)
         )
@@ -164,9 +161,10 @@ class Decorator:
             pending=self._pending,
             failed=self._failed,
             entry=entry,
-            exit=exit_ if exit_.properties or exit_.identity else None,
+            exit=exit_ if exit_.properties or exit_.distinct_id or exit_.tenant else None,
             outcome=outcome.read if outcome is not None else None,
             takes_self=takes_self,
+            narrow=any(name not in schema.kinds for schema in self._schemas() for name in properties),
         )
         return _Function(wrapped, self, plan, function)
 
@@ -179,10 +177,13 @@ class Decorator:
             return bound
         return next((found for name in _PERSON_PARAMETERS if (found := parameters.find(name)) is not None), None)
 
+    def _schemas(self) -> list[EventSchema]:
+        return [schema for schema in (self._completed, self._pending, self._failed) if schema is not None]
+
     def _kinds(self) -> dict[str, Kind]:
         kinds: dict[str, Kind] = {}
-        for schema in (self._completed, self._pending, self._failed):
-            for name, kind in schema.kinds.items() if schema is not None else ():
+        for schema in self._schemas():
+            for name, kind in schema.kinds.items():
                 if kinds.setdefault(name, kind) is not kind:
                     raise ValueError(
                         f"property {name!r} is a {kind.name} in one event of the decorator for "
@@ -200,6 +201,10 @@ class Decorator:
             if name not in bound and (found := parameters.find(name)) is not None:
                 bound[name] = found
         return bound
+
+
+def _read_at(bound: Bound | None, *, needs_result: bool) -> Read | None:
+    return bound.read if bound is not None and bound.needs_result is needs_result else None
 
 
 def _label(function: Any) -> str:

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from opentelemetry import trace
@@ -18,6 +19,9 @@ from zentra_otel_posthog.events import Event, EventSchema
 from zentra_otel_posthog.identity import Identity
 from zentra_otel_posthog.processors import RecordedName
 from zentra_otel_posthog.sanitize.schema import clean_declared, clean_undeclared
+
+
+_recorded_name = lru_cache(maxsize=1024)(RecordedName)
 
 
 def record(
@@ -61,15 +65,15 @@ def record(
             properties,
             subject,
             origin,
-            uuid=uuid,
-            timestamp=timestamp,
-            gate=current.gate,
+            uuid,
+            timestamp,
+            current.gate,
             person_set=person_set,
             person_set_once=person_set_once,
         )
     )
     if span.is_recording():
-        span.add_event(RecordedName(schema.name), properties, timestamp)
+        span.add_event(_recorded_name(schema.name), properties, timestamp)
     return uuid
 
 

@@ -91,8 +91,8 @@ def _capture_events(
                 clean_declared(schema, attributes),
                 identity.noted_on(attributes, surrounding),
                 origin,
-                uuid=origin.uuid(span.dropped_events + position, event.name),
-                timestamp=event.timestamp,
-                gate=current.gate,
+                origin.uuid(span.dropped_events + position, event.name),
+                event.timestamp,
+                current.gate,
             )
         )

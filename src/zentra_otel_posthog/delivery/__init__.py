@@ -30,6 +30,7 @@ class SpoolSink:
 
     def __init__(self, settings: Settings) -> None:
         assert settings.api_key is not None
+        self._flush_at = settings.flush_at
         self._spool = _spool(settings)
         self._sender = Sender(
             self._spool,
@@ -42,7 +43,10 @@ class SpoolSink:
 
     def append(self, capture: Capture) -> None:
         """Write a capture to the spool: it survives from here."""
-        self._sender.appended(self._spool.append(encode_line(capture)))
+        waiting = self._spool.append(encode_line(capture))
+        # The first of a segment finds out whether the sender runs at all: after a fork it does not.
+        if waiting in (1, self._flush_at):
+            self._sender.appended(waiting)
 
     def flush(self, timeout: float) -> bool:
         """Deliver what is spooled, within so many seconds."""

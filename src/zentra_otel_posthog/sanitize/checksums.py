@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import hashlib
 
-_DOUBLED = str.maketrans("0123456789", "0246813579")
+_DOUBLED: Final = str.maketrans("0123456789", "0246813579")
 
 # Length of an IBAN by country: the SWIFT IBAN registry, and below it the countries that use the format
 # without being registered (most of francophone West Africa).
-_IBAN_LENGTHS = {
+_IBAN_LENGTHS: Final = {
     entry[:2]: int(entry[2:])
     for entry in (
         "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 "
@@ -21,10 +23,10 @@ _IBAN_LENGTHS = {
     ).split()
 }
 
-_BASE58 = {
+_BASE58: Final = {
     character: value for value, character in enumerate("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")
 }
-_ADDRESS_BYTES = 25
+_ADDRESS_BYTES: Final = 25
 
 
 def luhn(digits: str) -> bool:

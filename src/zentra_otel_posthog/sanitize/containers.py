@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from collections.abc import Callable, Iterable
 
-MOST_DEPTH = 32
-MOST_NODES = 10_000
-MOST_CHARACTERS = 262_144
+MOST_DEPTH: Final = 32
+MOST_NODES: Final = 10_000
+MOST_CHARACTERS: Final = 65_536
 
-_DROPPED = object()
+_DROPPED: Final = object()
 
-CONTAINERS = (dict, list, tuple, set, frozenset)
+CONTAINERS: Final = (dict, list, tuple, set, frozenset)
 
 
 class TooLargeError(ValueError):
@@ -28,9 +30,7 @@ class Walk:
         rule: The first rule that refused something, None if none did.
     """
 
-    def __init__(
-        self, judge_key: Callable[[str], str | None], judge_leaf: Callable[[str, object], str | None]
-    ) -> None:
+    def __init__(self, judge_key: Callable[[str], str | None], judge_leaf: Callable[[str, object], str | None]) -> None:
         self.rule: str | None = None
         self._judge_key = judge_key
         self._judge_leaf = judge_leaf

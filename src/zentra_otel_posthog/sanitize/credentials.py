@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import base64
 import binascii
 import re
 
-SHORTEST = 16
+SHORTEST: Final = 16
 
 # Each begins with a literal of its vendor, so a match needs no entropy guess. `+?` and friends are bounded.
-_VENDORS = (
+_VENDORS: Final = (
     # Stripe, Paystack, Korapay, Squad, OpenAI, Anthropic and whoever copied the scheme, in either order.
     r"(?:sk|pk|rk|sec|pub|secret|public|private)[_-](?:live|test|prod|production|sandbox|proj|ant|or|svcacct|admin|uat)[_-][\w-]{10,256}",
     r"(?:live|test|prod|production|sandbox|uat)[_-](?:sk|pk|rk|sec|secret|public|private)_\w{10,256}",
@@ -41,15 +43,15 @@ _VENDORS = (
     r"PMAK-[0-9a-f-]{40,80}|dp\.[a-z]{2}\.[A-Za-z0-9]{40,64}|pul-[0-9a-f]{40}|figd_[\w-]{30,64}",
     r"AAAA[\w-]{7}:[\w-]{100,256}|gAAAAA[\w-]{50,4096}={0,2}|AGE-SECRET-KEY-1[A-Z0-9]{50,64}|[xyz]prv[1-9A-Za-z]{100,120}",
 )
-_API_KEY = re.compile(r"(?<![A-Za-z0-9])(?:" + "|".join(_VENDORS) + ")")
-_SIGNED = re.compile(r"(?<![A-Za-z0-9])ey[JK][\w-]{8,4096}\.[\w-]{4,8192}(?:\.[\w-]{0,8192}){0,3}")
-_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY|PuTTY-User-Key-File-[0-9]")
-_BEARER = re.compile(
+_API_KEY: Final = re.compile(r"(?<![A-Za-z0-9])(?:" + "|".join(_VENDORS) + ")")
+_SIGNED: Final = re.compile(r"(?<![A-Za-z0-9])ey[JK][\w-]{8,4096}\.[\w-]{4,8192}(?:\.[\w-]{0,8192}){0,3}")
+_PRIVATE_KEY: Final = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY|PuTTY-User-Key-File-[0-9]")
+_BEARER: Final = re.compile(
     r"(?<![A-Za-z0-9])(?:bearer|token|apikey|splunk|hawk|digest|negotiate|ntlm|oauth)[ :=]{1,3}"
     r"['\"]?(?=(?-i:[^\s'\"]{0,256}[0-9A-Z]))(?:(?=[^\s'\"]{0,256}[0-9])[\w.~+/=-]{12,4096}|[\w.~+/=-]{20,4096})",
     re.IGNORECASE,
 )
-_BASIC = re.compile(r"(?<![A-Za-z0-9])basic[ :=]{1,3}([A-Za-z0-9+/_-]{4,2048}={0,2})", re.IGNORECASE)
+_BASIC: Final = re.compile(r"(?<![A-Za-z0-9])basic[ :=]{1,3}([A-Za-z0-9+/_-]{4,2048}={0,2})", re.IGNORECASE)
 
 
 def _is_basic(encoded: str) -> bool:

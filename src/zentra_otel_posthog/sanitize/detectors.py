@@ -8,6 +8,8 @@ type of which nothing is known, or an error in here.
 
 from __future__ import annotations
 
+from typing import Final
+
 import json
 import re
 from datetime import date, datetime, time, timedelta
@@ -16,21 +18,21 @@ from enum import Enum
 from functools import lru_cache
 from uuid import UUID
 
-from .containers import CONTAINERS, TooLargeError, Walk
-from .context import SHAPES, find_announced, is_person, names_person
-from .credentials import find_credential
-from .keys import LONGEST_KEY, NEUTRAL, KeyProfile, profile
-from .layers import inner_texts
-from .masks import is_masked, is_partly_masked
-from .normalize import fold
-from .numbers import find_number
-from .pairs import find_pair
-from .patterns import find_pattern
+from zentra_otel_posthog.sanitize.containers import CONTAINERS, TooLargeError, Walk
+from zentra_otel_posthog.sanitize.context import SHAPES, find_announced, is_person, names_person
+from zentra_otel_posthog.sanitize.credentials import find_credential
+from zentra_otel_posthog.sanitize.keys import LONGEST_KEY, NEUTRAL, KeyProfile, profile
+from zentra_otel_posthog.sanitize.layers import inner_texts
+from zentra_otel_posthog.sanitize.masks import is_masked, is_partly_masked
+from zentra_otel_posthog.sanitize.normalize import fold
+from zentra_otel_posthog.sanitize.numbers import find_number
+from zentra_otel_posthog.sanitize.pairs import find_pair
+from zentra_otel_posthog.sanitize.patterns import find_pattern
 
-LONGEST_TEXT = 16_384
+LONGEST_TEXT: Final = 8192
 """Characters up to which a string is looked at; a longer one is refused."""
 
-RULES = frozenset(
+RULES: Final = frozenset(
     "address api_key bank_account birth_date bvn card_expiry coordinates credential crypto_address cvv device_id "
     "driving_licence ein email iban ip itin jwt mac name national_id nin otp pan passport password phone pin "
     "postcode private_key routing_number secret session sort_code ssn tin track vnin voter_card "
@@ -38,19 +40,25 @@ RULES = frozenset(
 )
 """Names of all rules: kinds of personal data and secrets, then the bounds and failures."""
 
-_MOST_LAYERS = 5
-_MOST_BITS = 512
+_MOST_LAYERS: Final = 5
+_MOST_BITS: Final = 512
 # Words without a digit, a capital or a sign hold nothing that a pattern could find.
-_PLAIN = re.compile(r"[a-z]{1,40}(?:[_-][a-z]{1,40}){0,8}")
-_WORDS = re.compile(r"[A-Za-z]{1,16}(?:[ _-][a-z]{1,16}){0,6}|[A-Z]{1,16}(?:[ _-][A-Z]{1,16}){0,6}")
-_IDENTIFIER = re.compile(
+_PLAIN: Final = re.compile(r"[a-z]{1,40}(?:[ _-][a-z]{1,40}){0,12}")
+# A UUID, or a time in ISO 8601.
+_INNOCENT: Final = re.compile(
+    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
+    r"|[12][0-9]{3}-[01][0-9]-[0-3][0-9](?:[T ][0-2][0-9]:[0-5][0-9](?::[0-6][0-9](?:\.[0-9]{1,9})?)?(?:Z|[+-][01][0-9]:?[0-5][0-9])?)?"
+)
+_WORDS: Final = re.compile(r"[A-Za-z]{1,16}(?:[ _-][a-z]{1,16}){0,6}|[A-Z]{1,16}(?:[ _-][A-Z]{1,16}){0,6}")
+_IDENTIFIER: Final = re.compile(
     r"[a-z]{2,10}_[0-9A-Za-z]{4,40}|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|[0-7][0-9A-HJKMNP-TV-Z]{25}|[0-9]{1,6}"
 )
 # Digits below which a value is not what its key is about: numbers of people, cards and accounts by default.
-_LEAST_DIGITS = {"cvv": 2, "pin": 2, "otp": 3, "card_expiry": 1, "coordinates": 1, "postcode": 2, "driving_licence": 3}
-_DIGITS_OF_AN_ID = 5
-_NOT_BY_DIGITS = frozenset({"email", "ip", "mac", "crypto_address", "device_id", "password"})
-_LEAST_NUMBER = 10**10
+_LEAST_DIGITS: Final = {"cvv": 2, "pin": 2, "otp": 3, "card_expiry": 1, "coordinates": 1, "postcode": 2, "driving_licence": 3}
+_DIGITS_OF_AN_ID: Final = 5
+_NOT_BY_DIGITS: Final = frozenset({"email", "ip", "mac", "crypto_address", "device_id", "password"})
+_LEAST_NUMBER: Final = 10**10
+_JSON_STARTS: Final = frozenset('{["')
 
 
 def find(text: str, key: str | None = None) -> str | None:
@@ -164,7 +172,9 @@ def _is_refused(text: str, found: KeyProfile) -> bool:
         return found.refused in {"password", "secret"} or not is_partly_masked(text)
     if is_partly_masked(text):
         return False
-    return not _WORDS.fullmatch(text) if found.refused in _NOT_BY_DIGITS else _has_digits(fold(text), found.refused or "")
+    return (
+        not _WORDS.fullmatch(text) if found.refused in _NOT_BY_DIGITS else _has_digits(fold(text), found.refused or "")
+    )
 
 
 def _hinted(text: str, rules: tuple[str, ...]) -> str | None:
@@ -182,30 +192,41 @@ def _find(text: str, found: KeyProfile, layer: int) -> str | None:
         return "too_long"
     if found.refused is not None and _is_refused(text, found):
         return found.refused
-    if _PLAIN.fullmatch(text):
+    if _PLAIN.fullmatch(text) and " dot " not in text:
         return None
     folded = fold(text)
     if len(folded) > 2 * LONGEST_TEXT:
         return "too_long"
     if found.hints and (rule := _hinted(folded, found.hints)):
         return rule
+    if _INNOCENT.fullmatch(text):
+        return None
     for spelling in found.formats:
         if spelling.fullmatch(folded):
             return None
-    return (
-        find_credential(folded)
-        or find_pattern(folded)
-        or find_number(folded)
-        or find_announced(folded)
-        or find_pair(folded)
-        or (_hinted(folded, found.echoes) if found.echoes else None)
-        or ("name" if names_person(folded) else None)
-        or _find_inside(folded, found, layer)
+    if folded.lstrip()[:1] in _JSON_STARTS:
+        try:
+            content = json.loads(folded, object_pairs_hook=_object)
+        except RecursionError:
+            return "too_deep"
+        except ValueError:
+            pass  # text like any other
+        else:
+            return _find_in_json(content, found, layer)
+    return _find_in_text(folded, found, layer)
+
+
+def _find_in_text(text: str, found: KeyProfile, layer: int) -> str | None:
+    rule = (
+        find_credential(text)
+        or find_pattern(text)
+        or find_number(text)
+        or find_announced(text)
+        or find_pair(text)
+        or (_hinted(text, found.echoes) if found.echoes else None)
+        or ("name" if names_person(text) else None)
     )
-
-
-def _find_inside(text: str, found: KeyProfile, layer: int) -> str | None:
-    if text[:1] in {"{", "[", '"'} and (rule := _find_in_json(text, found, layer)):
+    if rule is not None:
         return rule
     for inner in inner_texts(text):
         if layer >= _MOST_LAYERS:
@@ -215,19 +236,19 @@ def _find_inside(text: str, found: KeyProfile, layer: int) -> str | None:
     return None
 
 
-def _find_in_json(text: str, found: KeyProfile, layer: int) -> str | None:
-    try:
-        content = json.loads(text)
-    except RecursionError:
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """One JSON object; a repeated key would hide a value from us that another reader may see."""
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError("repeated key")
+    return content
+
+
+def _find_in_json(content: object, found: KeyProfile, layer: int) -> str | None:
+    if layer >= _MOST_LAYERS:
         return "too_deep"
-    except ValueError:
-        return None
     if isinstance(content, str):
-        return "too_deep" if layer >= _MOST_LAYERS else _find(content, found, layer + 1)
-    if isinstance(content, CONTAINERS):
-        if layer >= _MOST_LAYERS:
-            return "too_deep"
-        walk = Walk(_judge_key, _judge_leaf)
-        walk.clean("", content)
-        return walk.rule
-    return None
+        return _find(content, found, layer + 1)
+    walk = Walk(_judge_key, _judge_leaf)
+    walk.clean("", content)
+    return walk.rule

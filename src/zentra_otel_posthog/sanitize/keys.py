@@ -5,31 +5,31 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from . import vocabulary
-from .normalize import fold
+from zentra_otel_posthog.sanitize import vocabulary
+from zentra_otel_posthog.sanitize.normalize import fold
 
-LONGEST_KEY = 200
-_LONGEST_PHRASE = 4
+LONGEST_KEY: Final = 200
+_LONGEST_PHRASE: Final = 4
 
-_WORD = re.compile(r"2fa|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_WORD: Final = re.compile(r"2fa|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
-_MONEY = re.compile(
+_MONEY: Final = re.compile(
     r"[^\w\s]?(?:[A-Z]{3})?\s?[+-]?\s?(?:[0-9]{1,12}|[0-9]{1,3}(?:[, ][0-9]{3}){1,4})(?:\.[0-9]{1,8})?\s?(?:[A-Z]{3}|%)?"
 )
-_MOMENT = re.compile(
+_MOMENT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}(?:-[0-9]{2})?"
     r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?\s?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
     r"|1[0-9]{9}|1[0-9]{12}|1[0-9]{15}|1[0-9]{18}|[0-9]{1,8}"
 )
-_VERSION = re.compile(r"[vV]?[0-9]{1,6}(?:\.[0-9]{1,6}){0,4}(?:[-+][\w.-]{1,40})?")
-_DIGEST = re.compile(r"(?:[a-z][a-z0-9]{0,9}[_:-])?(?:(?=[0-9]*[a-fA-F])[0-9a-fA-F]{7,128}|[0-9a-fA-F]{32,128})")
-_TRACE = re.compile(r"[0-9a-fA-F]{16}|[0-9a-fA-F]{32}|[0-9]{1,20}|[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-_CODE = re.compile(r"[0-9]{1,15}|[0-9]{30}|(?=[0-9]*[A-Z])[A-Z0-9]{1,34}")
+_VERSION: Final = re.compile(r"[vV]?[0-9]{1,6}(?:\.[0-9]{1,6}){0,4}(?:[-+][\w.-]{1,40})?")
+_DIGEST: Final = re.compile(r"(?:[a-z][a-z0-9]{0,9}[_:-])?(?:(?=[0-9]*[a-fA-F])[0-9a-fA-F]{7,128}|[0-9a-fA-F]{32,128})")
+_TRACE: Final = re.compile(r"[0-9a-fA-F]{16}|[0-9a-fA-F]{32}|[0-9]{1,20}|[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_CODE: Final = re.compile(r"[0-9]{1,15}|[0-9]{30}|(?=[0-9]*[A-Z])[A-Z0-9]{1,34}")
 
 # Words of a key, and how a value of the type that they name is written.
-_FORMATS = (
+_FORMATS: Final = (
     (vocabulary.AMOUNTS, _MONEY),
     (vocabulary.MOMENTS, _MOMENT),
     (vocabulary.VERSIONS, _VERSION),
@@ -59,7 +59,7 @@ class KeyProfile(NamedTuple):
     formats: tuple[re.Pattern[str], ...] = ()
 
 
-NEUTRAL = KeyProfile()
+NEUTRAL: Final = KeyProfile()
 
 
 class _Match(NamedTuple):
@@ -86,19 +86,19 @@ def _index() -> dict[str, tuple[int, tuple[str, ...]]]:
     return found
 
 
-_PHRASES = _index()
-_NEVER_PLURAL = frozenset({"tokens"})  # language models count tokens
-_ONE_WORD = frozenset({"sessionid", "sessid"})  # a cookie's name; "session_id" is also an analytics session
+_PHRASES: Final = _index()
+_NEVER_PLURAL: Final = frozenset({"tokens"})  # language models count tokens
+_ONE_WORD: Final = frozenset({"sessionid", "sessid"})  # a cookie's name; "session_id" is also an analytics session
 
 
-_GLUED = frozenset().union(
+_GLUED: Final = frozenset().union(
     _PHRASES,
     (word for phrases in vocabulary.NAMED.values() for word in phrases.replace(",", " ").split()),
     vocabulary.PERSONS,
     vocabulary.FILLERS,
     vocabulary.ABOUT,
     vocabulary.REFERENCES,
-    {"name"},
+    {"name", "key"},
 )
 _LONGEST_GLUED, _SHORTEST_PART = 40, 3
 

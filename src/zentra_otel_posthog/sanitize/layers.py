@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import binascii
 import html
 import re
 from collections.abc import Iterator
-from urllib.parse import unquote_plus
+from urllib.parse import unquote
 
-_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{12,}={0,2}(?![A-Za-z0-9+/_=-])")
-_HEXADECIMAL = re.compile(r"(?<![0-9A-Za-z])(?:0x)?((?:[2-7][0-9a-fA-F]){8,})(?![0-9A-Za-z])")
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
-_URL_SAFE = str.maketrans("-_", "+/")
+_BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{12,}={0,2}(?![A-Za-z0-9+/_=-])")
+_HEXADECIMAL: Final = re.compile(r"(?<![0-9A-Za-z])(?:0x)?((?:[2-7][0-9a-fA-F]){8,})(?![0-9A-Za-z])")
+_SHORTEST_HEXADECIMAL: Final = 16
+_ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
+_URL_SAFE: Final = str.maketrans("-_", "+/")
 
 
 def _text_of(raw: bytes) -> str | None:
@@ -37,7 +40,7 @@ def _unescape(match: re.Match[str]) -> str:
 
 def _unescaped(text: str) -> str:
     if "%" in text:
-        text = unquote_plus(text)
+        text = unquote(text)
     if "&" in text and ";" in text:
         text = html.unescape(text)
     if "\\" in text:
@@ -46,12 +49,17 @@ def _unescaped(text: str) -> str:
 
 
 def inner_texts(text: str) -> Iterator[str]:
-    """Yields what folded `text` says once decoded, one layer deep; in all not much longer than twice `text`."""
-    if (plain := _unescaped(text)) != text:
-        yield plain
+    """Yields what folded `text` says once decoded, one layer deep; together never longer than `text`."""
+    plain = _unescaped(text)
+    if plain != text:
+        yield plain  # tokens in it are of the next layer
+        return
     for match in _BASE64.finditer(text):
         if inner := _from_base64(match[0]):
             yield inner
+    if len(text) < _SHORTEST_HEXADECIMAL:
+        return
     for match in _HEXADECIMAL.finditer(text):
-        if inner := _text_of(bytes.fromhex(match[1])):
+        digits = match[1]
+        if len(digits) % 2 == 0 and (inner := _text_of(bytes.fromhex(digits))):
             yield inner

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import re
 
-_MARKER = re.compile(
+_MARKER: Final = re.compile(
     r"\s{0,4}(?:[\[<({*]{1,3}[\w -]{1,32}[\])}>*]{1,3}|[*xX#.•-]{3,64}|redacted|masked|hidden|filtered|removed|"
     r"n/?a|none|null|nil|true|false|undefined|-)?\s{0,4}",
     re.IGNORECASE,
 )
-_RUN = re.compile(r"[*•#]{2,}|[xX]{4,}")
-_VISIBLE = re.compile(r"[0-9A-Za-z]{7,}")
-_MOST_VISIBLE_DIGITS = 10
+_RUN: Final = re.compile(r"[*•#]{2,}|[xX]{4,}")
+_VISIBLE: Final = re.compile(r"[0-9A-Za-z]{7,}")
+_MOST_VISIBLE_DIGITS: Final = 10
 
 
 def is_masked(text: str) -> bool:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import unicodedata
 
 # Letters of other alphabets that are drawn like Latin ones (Unicode Technical Standard 39, confusables;
 # only those that a Latin reader cannot tell apart).
-_LOOKALIKES = dict(
+_LOOKALIKES: Final = dict(
     zip(
         "АВЕЅІЈКМНОРСТУХЗаеѕіјорсухԁһԛԝӏвкмнтΑΒΕΖΗΙΚΜΝΟΡΤΥΧαικνορυχϲɑɡı",
         "ABESIJKMHOPCTYX3aesijopcyxdhqwlbkmhtABEZHIKMNOPTYXaikvopuxcagi",
         strict=True,
     ),
 )
-_SPELLINGS = _LOOKALIKES | {
+_SPELLINGS: Final = _LOOKALIKES | {
     "\u2212": "-",  # minus sign
     "\u00b7": ".",  # middle dots stand between groups of digits
     "\u2022": ".",
@@ -33,9 +35,9 @@ _SPELLINGS = _LOOKALIKES | {
     "\u201c": '"',
     "\u201d": '"',
 }
-_INVISIBLE = frozenset({"Cf", "Cc", "Mn", "Me", "Cs", "Co"})
-_SPACES = frozenset({"Zs", "Zl", "Zp"})
-_MOST_REMEMBERED = 4096
+_INVISIBLE: Final = frozenset({"Cf", "Cc", "Mn", "Me", "Cs", "Co"})
+_SPACES: Final = frozenset({"Zs", "Zl", "Zp"})
+_MOST_REMEMBERED: Final = 4096
 
 
 def _fold_character(character: str) -> str:
@@ -64,7 +66,7 @@ class _Folds(dict[int, str]):
         return folded
 
 
-_FOLDS = _Folds({code: chr(code) for code in range(128) if chr(code).isprintable() or chr(code) in "\t\n\r"})
+_FOLDS: Final = _Folds({code: chr(code) for code in range(128) if chr(code).isprintable() or chr(code) in "\t\n\r"})
 
 
 def fold(text: str) -> str:

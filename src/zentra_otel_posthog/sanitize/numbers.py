@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import re
 
-from .checksums import iban, luhn
+from zentra_otel_posthog.sanitize.checksums import iban, luhn
 
-_UUID = re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?![0-9A-Za-z])")
-_ENOUGH_DIGITS = re.compile(r"[0-9](?:[^0-9A-Za-z]{0,4}[0-9]){6}")
-_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?:[ .-]?[A-Za-z0-9]){11,40}")
-_SEPARATORS = re.compile(r"[ .-]")
+_UUID: Final = re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?![0-9A-Za-z])")
+_SHORTEST_NUMBER: Final = 9
+_CLUSTER: Final = re.compile(r"[0-9](?:[^0-9A-Za-z]{0,4}[0-9]){8,62}")
+_NO_DIGITS: Final = re.compile(r"[^0-9]+")
+_IBAN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?:[ .-]?[A-Za-z0-9]){11,40}")
+_SEPARATORS: Final = re.compile(r"[ .-]")
 
 # Runs of digits with what people put between groups; a longer one is read in pieces.
-_RUN = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ ._/-]{0,3}[0-9]){11,62}(?![0-9A-Za-z])")
-_LETTERED = re.compile(r"(?<![0-9A-Za-z])(?=[A-Za-z]|[0-9]{13,19}[A-Za-z])[A-Za-z]{0,8}([0-9]{13,19})[A-Za-z]{0,8}(?![0-9A-Za-z])")
-_GROUP = re.compile(r"[0-9]+")
-_TRACK = re.compile(r"(?<![0-9])([0-9]{13,19})(?:[=D][0-9]{4}|\^[^^\n]{2,40}\^[0-9]{4})")
+_RUN: Final = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ ._/-]{0,3}[0-9]){11,62}(?![0-9A-Za-z])")
+_LETTERED: Final = re.compile(
+    r"(?<![0-9A-Za-z])(?=[A-Za-z]|[0-9]{13,19}[A-Za-z])[A-Za-z]{0,8}([0-9]{13,19})[A-Za-z]{0,8}(?![0-9A-Za-z])"
+)
+_GROUP: Final = re.compile(r"[0-9]+")
+_TRACK: Final = re.compile(r"(?<![0-9])([0-9]{13,19})(?:[=D][0-9]{4}|\^[^^\n]{2,40}\^[0-9]{4})")
 
-_CARD_LENGTHS = range(13, 20)
+_CARD_LENGTHS: Final = range(13, 20)
 # Issuer identification numbers (ISO/IEC 7812) with the lengths that their schemes issue.
-_SCHEMES = re.compile(
+_SCHEMES: Final = re.compile(
     r"4(?:[0-9]{12}|[0-9]{15}|[0-9]{18})"  # Visa
     r"|5[1-5][0-9]{14}|2(?:22[1-9]|2[3-9][0-9]|[3-6][0-9]{2}|7[01][0-9]|720)[0-9]{12}"  # Mastercard
     r"|3[47][0-9]{13}"  # American Express
@@ -29,27 +35,31 @@ _SCHEMES = re.compile(
     r"|220[0-4][0-9]{12,15}|9792[0-9]{12}|8[12][0-9]{14,17}"  # Mir, Troy, UnionPay and RuPay
 )
 
-_S = r"[ ._()/-]{0,3}"
-_NIGERIAN = re.compile(
+_S: Final = r"[ ._()/-]{0,3}"
+_NIGERIAN: Final = re.compile(
     rf"(?<![0-9])(?<![0-9]{{4}}-)(?:(?:\+|00)?{_S}2{_S}3{_S}4{_S}(?:0{_S})?|0[ ()-]{{0,2}})"
     rf"(?:[789]{_S}0|[89]{_S}1)(?:{_S}[0-9]){{8}}(?![0-9])"
 )
-_INTERNATIONAL = re.compile(r"(?<![0-9A-Za-z+])(?:\+|00(?=44|1[2-9]|2[0-9]{2}))\s?\(?([1-9](?:[ .()/-]{0,3}[0-9]){7,15})(?![0-9])")
-_AMERICAN = re.compile(
+_INTERNATIONAL: Final = re.compile(
+    r"(?<![0-9A-Za-z+])(?:\+|00(?=44|1[2-9]|2[0-9]{2}))\s?\(?([1-9](?:[ .()/-]{0,3}[0-9]){7,15})(?![0-9])"
+)
+_AMERICAN: Final = re.compile(
     r"(?<![0-9A-Za-z.+-])(?:\+?1[ .-]{1,2})?"
     r"(?:\([2-9][0-9]{2}\)[ .-]{0,2}[2-9][0-9]{2}[ .-]?[0-9]{4}|[2-9][0-9]{2}([.-])[2-9][0-9]{2}\1[0-9]{4}"
     r"|(?<=[1][ .-])[2-9][0-9]{2}[ .-][2-9][0-9]{2}[ .-][0-9]{4})(?![0-9A-Za-z]|[.-][0-9])"
 )
-_BRITISH = re.compile(
+_BRITISH: Final = re.compile(
     r"(?<![0-9A-Za-z.-])(?:\(?07[0-9]{3}\)?[ -][0-9]{3}[ -]?[0-9]{3}|\(?02[0-9]\)?[ -][0-9]{4}[ -]?[0-9]{4}"
     r"|\(?01[0-9]{2,3}\)?[ -][0-9]{3}[ -]?[0-9]{3,4})(?![0-9A-Za-z]|-[0-9])"
 )
-_SOCIAL_SECURITY = re.compile(r"(?<![0-9A-Za-z-])(?!000|666)([0-9]{3})-(?!00)([0-9]{2})-(?!0000)[0-9]{4}(?![0-9A-Za-z-])")
+_SOCIAL_SECURITY: Final = re.compile(
+    r"(?<![0-9A-Za-z-])(?!000|666)([0-9]{3})-(?!00)([0-9]{2})-(?!0000)[0-9]{4}(?![0-9A-Za-z-])"
+)
 # A tokenised NIN (NIMC): no other number in use has this form.
-_VIRTUAL_NIN = re.compile(r"(?<![0-9A-Za-z])[A-Z]{2}[0-9]{12}[A-Z]{2}(?![0-9A-Za-z])")
-_ITIN_GROUPS = frozenset(range(50, 100)) - {66, 67, 68, 69, 89, 93}
-_USSD = re.compile(r"\*[0-9]{1,4}(?:\*[0-9]{1,20}){1,8}#")
-_LONG_GROUP = re.compile(r"\*[0-9]{10,20}(?=[*#])")
+_VIRTUAL_NIN: Final = re.compile(r"(?<![0-9A-Za-z])[A-Z]{2}[0-9]{12}[A-Z]{2}(?![0-9A-Za-z])")
+_ITIN_GROUPS: Final = frozenset(range(50, 100)) - {66, 67, 68, 69, 89, 93}
+_USSD: Final = re.compile(r"\*[0-9]{1,4}(?:\*[0-9]{1,20}){1,8}#")
+_LONG_GROUP: Final = re.compile(r"\*[0-9]{10,20}(?=[*#])")
 
 
 def is_card(digits: str) -> bool:
@@ -88,14 +98,14 @@ def _is_international(digits: str) -> bool:
     return 9 <= len(digits) <= 16
 
 
-def _find_phone(text: str) -> bool:
+def _has_phone(text: str) -> bool:
     if _NIGERIAN.search(text):
         return True
     if ("+" in text or "00" in text) and any(
         _is_international("".join(_GROUP.findall(match[1]))) for match in _INTERNATIONAL.finditer(text)
     ):
         return True
-    return _AMERICAN.search(text) is not None or _BRITISH.search(text) is not None
+    return _AMERICAN.search(text) is not None or ("0" in text and _BRITISH.search(text) is not None)
 
 
 def _find_social_security(text: str) -> str | None:
@@ -113,19 +123,25 @@ def _has_iban(text: str) -> bool:
 
 def find_number(text: str) -> str | None:
     """Returns the rule under which folded `text` holds an identifying number, or None."""
-    if not _ENOUGH_DIGITS.search(text):
-        return "iban" if _has_iban(text) else None
-    text = _UUID.sub("", text)
-    if _has_card(text):
-        return "pan"
-    if _TRACK.search(text) and any(is_card(match[1]) for match in _TRACK.finditer(text)):
-        return "track"
+    clusters = _CLUSTER.findall(text)
+    if clusters and "-" in text:
+        clusters = _CLUSTER.findall(text := _UUID.sub("", text))
+    # Digits that stand together, whatever lies between them: each kind of number needs so many.
+    most = max([len(_NO_DIGITS.sub("", cluster)) for cluster in clusters]) if clusters else 0
+    if most >= _CARD_LENGTHS[0]:
+        if _has_card(text):
+            return "pan"
+        if any(is_card(match[1]) for match in _TRACK.finditer(text)):
+            return "track"
     if _has_iban(text):
         return "iban"
-    if "-" in text and (rule := _find_social_security(text)):
-        return rule
-    if _VIRTUAL_NIN.search(text):
-        return "vnin"
-    if any(_LONG_GROUP.search(match[0]) for match in _USSD.finditer(text)):
-        return "bank_account"
-    return "phone" if _find_phone(text) else None
+    if most >= _SHORTEST_NUMBER:
+        if "-" in text and (rule := _find_social_security(text)):
+            return rule
+        if _VIRTUAL_NIN.search(text):
+            return "vnin"
+        if any(_LONG_GROUP.search(match[0]) for match in _USSD.finditer(text)):
+            return "bank_account"
+        if _has_phone(text):
+            return "phone"
+    return None

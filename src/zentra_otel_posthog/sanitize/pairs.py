@@ -3,41 +3,44 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
-from .context import SHAPES
-from .keys import KeyProfile, profile
-from .masks import is_masked
+from zentra_otel_posthog.sanitize.keys import KeyProfile, profile
+from zentra_otel_posthog.sanitize.masks import is_masked
+from zentra_otel_posthog.sanitize.shapes import SHAPES
+from zentra_otel_posthog.sanitize.vocabulary import words
 
 # The value is looked at but not consumed: it may itself begin with a key ("body: bvn: 22412345678").
-_PAIR = re.compile(
-    r"(?<![\w.-])([A-Za-z2][\w.\[\]-]{1,48})[\"'\])]{0,2}\s{0,2}(=>|[:=])\s{0,2}"
-    r"(?=([\"'(\[{]{0,2})([^\s\"'&;,|(){}\[\]<>]{1,128}))"
+_PAIR: Final = re.compile(
+    r"(?<![\w.-])(?P<key>[A-Za-z2][\w.\[\]-]{1,48})[\"'\])]{0,2}\s{0,2}(?P<sign>=>|[:=])\s{0,2}"
+    r"(?=(?P<quote>[\"'(\[{]{0,2})(?P<value>[^\s\"'&;,|(){}\[\]<>]{1,128}))"
 )
-_MOST_PAIRS = 512
-_REACH = 64
-_NOTHING = frozenset("none null nil true false undefined missing empty required invalid".split())
+_MOST_PAIRS: Final = 512
+_REACH: Final = 64
+_LONGEST_FLAG: Final = 3
+_NOTHING: Final = words("none null nil true false undefined missing empty required invalid")
 
 
-def _opaque_value(value: str, rule: str, *, assigned: bool) -> bool:
-    """Whether `value` is more than a word of prose ("password: too short")."""
-    if assigned:
+def _is_opaque(match: re.Match[str], rule: str) -> bool:
+    """Whether the value is more than a word of prose ("password: too short")."""
+    value = match["value"]
+    if match["sign"] != ":" or match["quote"]:
         return value.lower() not in _NOTHING
     if rule in {"name", "address", "birth_date"}:
         return not value[0].islower() and value.lower().strip(".") not in _NOTHING
-    return len(value) > 3 and not value.strip(".!?").isalpha()
+    return len(value) > _LONGEST_FLAG and not value.strip(".!?").isalpha()
 
 
 def _judge(found: KeyProfile, text: str, match: re.Match[str]) -> str | None:
-    value = match[4]
     rule = found.refused
     if rule is not None and found.opaque:
-        assigned = match[2] != ":" or bool(match[3])
-        return rule if _opaque_value(value, rule, assigned=assigned) and not is_masked(value) else None
-    for candidate in (rule, *found.hints):
-        shape = SHAPES.get("some_account" if candidate == "bank_account" else candidate or "")
-        if shape is not None and (shaped := shape.search(text, match.start(4), match.start(4) + _REACH)):
-            if shaped.start() - match.start(4) < 2:
-                return "secret" if candidate == "grant" else candidate
+        return rule if _is_opaque(match, rule) and not is_masked(match["value"]) else None
+    start = match.start("value")
+    for candidate in (rule, *found.hints) if rule else found.hints:
+        shape = SHAPES.get("some_account" if candidate == "bank_account" else candidate)
+        number = shape.search(text, start, start + _REACH) if shape else None
+        if number is not None and number.start() <= start + 1:
+            return "secret" if candidate == "grant" else candidate
     return None
 
 
@@ -48,7 +51,7 @@ def find_pair(text: str) -> str | None:
     for count, match in enumerate(_PAIR.finditer(text)):
         if count >= _MOST_PAIRS:
             return "too_long"
-        found = profile(match[1])
+        found = profile(match["key"])
         if (found.refused or found.hints) and (rule := _judge(found, text, match)):
             return rule
     return None

@@ -2,49 +2,58 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import re
 from ipaddress import AddressValueError, IPv6Address
 
-from .checksums import base58check
+from zentra_otel_posthog.sanitize.checksums import base58check
 
-_URL_CREDENTIALS = re.compile(r"://[^\s/?#:@]{0,64}:[^\s/?#@]{1,128}@")
-_DOMAIN = (
+_URL_CREDENTIALS: Final = re.compile(r"://[^\s/?#:@]{0,64}:[^\s/?#@]{1,128}@")
+_DOMAIN: Final = (
     r"(?:\[?[0-9]{1,3}(?:\.[0-9]{1,3}){3}|(?![0-9]+x\.)[^\W_][\w-]{0,62}(?:\.[\w-]{1,63}){0,8}"
     r"\.((?:xn--[\w-]{2,59})|[^\W\d_]{2,24})(?![\w-]))"
 )
-_EMAIL = re.compile(r"(?<=[\w%+.'\"!#$&^~-])@" + _DOMAIN)
+_EMAIL: Final = re.compile(r"(?<=[\w%+.'\"!#$&^~-])@" + _DOMAIN)
 # What follows a dot in "hero@3x.webp", "page@v2.html" is a file's type and no top-level domain.
-_FILE_TYPES = frozenset(
+_FILE_TYPES: Final = frozenset(
     "png jpg jpeg webp gif svg avif ico css js mjs json html htm xml yml yaml toml pdf csv txt whl tgz".split()
 )
+_REPOSITORY: Final = re.compile(r"(?<!\w)git\Z")  # git@host
 _OPEN, _CLOSE = r"[\[({<]\s?", r"\s?[\])}>]"
-_SPELLED_EMAIL = re.compile(
+_SPELLED_EMAIL: Final = re.compile(
     rf"(?<=\w)\s{{0,2}}{_OPEN}(?:at|@|arroba){_CLOSE}\s{{0,2}}[\w-]{{1,63}}\s{{0,2}}(?:{_OPEN}(?:dot|\.){_CLOSE}|\.|\sdot\s)"
     r"|(?<=\w) (?:at|@) [\w-]{1,63} (?:dot|\.) [a-z]{2,24}(?!\w)",
     re.IGNORECASE,
 )
 
-_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_IPV4 = re.compile(rf"(?<![\w.]){_OCTET}(?:\.{_OCTET}){{3}}(?![\w]|\.[0-9])")
-_VERSION_BEFORE = re.compile(r"(?:version|release|build|firmware|ver|v)[^\w]{0,3}\Z|[A-Za-z]/\Z", re.IGNORECASE)
-_NOBODY = re.compile(r"0\.|127\.|255\.255\.255\.255")
-_IPV6 = re.compile(r"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{0,4}){2,7}|::[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){0,6})(?![0-9A-Za-z:])")
-_MAC = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4}(?![0-9A-Za-z])(?!\1[0-9A-Fa-f]{2})")
-_MAC_DOTTED = re.compile(r"(?<![0-9A-Za-z.])(?=[0-9.]{0,14}[A-Fa-f])[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}(?!\.?[0-9A-Za-z])")
-_GROUP_BEFORE = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{2}[:-]\Z")
+_OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4: Final = re.compile(rf"(?<![\w.]){_OCTET}(?:\.{_OCTET}){{3}}(?![\w]|\.[0-9])")
+_VERSION_BEFORE: Final = re.compile(r"(?:version|release|build|firmware|ver|v)[^\w]{0,3}\Z|[A-Za-z]/\Z", re.IGNORECASE)
+_NOBODY: Final = re.compile(r"0\.|127\.|255\.255\.255\.255")
+_IPV6: Final = re.compile(
+    r"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{0,4}){2,7}|::[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){0,6})(?![0-9A-Za-z:])"
+)
+_MAC: Final = re.compile(
+    r"(?<![0-9A-Za-z])[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4}(?![0-9A-Za-z])(?!\1[0-9A-Fa-f]{2})"
+)
+_MAC_DOTTED: Final = re.compile(
+    r"(?<![0-9A-Za-z.])(?=[0-9.]{0,14}[A-Fa-f])[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}(?!\.?[0-9A-Za-z])"
+)
+_GROUP_BEFORE: Final = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{2}[:-]\Z")
 
-_DEGREES = re.compile(r"(?<![\w.])(-?[0-9]{1,2}\.[0-9]{3,18})\s?[,;|]\s{0,2}(-?[0-9]{1,3}\.[0-9]{3,18})(?![\w.])")
-_DEGREES_SIGN = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3,18})?\s?°\s?(?:[0-9]{1,2}|[NSEW]\b)")
-_POINT = re.compile(r"POINT\s?Z?\s?\(\s?-?[0-9]{1,3}\.[0-9]{3}", re.IGNORECASE)
+_DEGREES: Final = re.compile(r"(?<![\w.])(-?[0-9]{1,2}\.[0-9]{3,18})\s?[,;|]\s{0,2}(-?[0-9]{1,3}\.[0-9]{3,18})(?![\w.])")
+_DEGREES_SIGN: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3,18})?\s?°\s?(?:[0-9]{1,2}|[NSEW]\b)")
+_POINT: Final = re.compile(r"POINT\s?Z?\s?\(\s?-?[0-9]{1,3}\.[0-9]{3}", re.IGNORECASE)
 
-_WALLET = re.compile(
+_WALLET: Final = re.compile(
     r"(?<![0-9A-Za-z])(?:0x[0-9a-fA-F]{40}(?![0-9a-zA-Z])"
     r"|(?:bc|tb|ltc)1[02-9ac-hj-np-z]{25,87}(?![0-9a-zA-Z])|addr1[02-9ac-hj-np-z]{50,110})",
     re.IGNORECASE,
 )
-_BASE58 = re.compile(r"(?<![0-9A-Za-z])[13LMDT2mn][1-9A-HJ-NP-Za-km-z]{25,34}(?![0-9A-Za-z])")
+_BASE58: Final = re.compile(r"(?<![0-9A-Za-z])[13LMDT2mn][1-9A-HJ-NP-Za-km-z]{25,34}(?![0-9A-Za-z])")
 
-_STREET = re.compile(
+_STREET: Final = re.compile(
     r"(?<![\w.])[0-9]{1,5}[A-Za-z]?,?\s(?:[A-Z][\w'.-]{1,24}\s){1,4}"
     r"(?:Street|St|Road|Rd|Avenue|Ave|Close|Crescent|Cres|Lane|Ln|Drive|Dr|Way|Boulevard|Blvd|Court|Ct|Place|Pl|"
     r"Terrace|Square|Estate|Layout|Expressway|Highway|Parade|Gardens|Grove|Mews|Quay)(?![\w])"
@@ -56,7 +65,7 @@ def _is_email(text: str) -> bool:
     for match in _EMAIL.finditer(text):
         if (match[1] or "").lower() in _FILE_TYPES:
             continue
-        if not text[: match.start()].endswith("git"):  # git@host names a repository
+        if not _REPOSITORY.search(text, max(0, match.start() - 4), match.start()):
             return True
     return False
 
@@ -120,8 +129,6 @@ def find_pattern(text: str) -> str | None:
     if "." in text or "°" in text:
         if _is_place(text):
             return "coordinates"
-    if len(text) > 25 and (
-        _WALLET.search(text) or any(base58check(match[0]) for match in _BASE58.finditer(text))
-    ):
+    if len(text) > 25 and (_WALLET.search(text) or any(base58check(match[0]) for match in _BASE58.finditer(text))):
         return "crypto_address"
     return "address" if " " in text and _STREET.search(text) else None

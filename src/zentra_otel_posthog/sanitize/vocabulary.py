@@ -6,15 +6,23 @@ count as well (`account number` is found in `account_number`, `accountNumber` an
 
 from __future__ import annotations
 
+from typing import Final
+
+
+def words(text: str) -> frozenset[str]:
+    """Returns the words of `text`, which reads better than a column of quoted ones."""
+    return frozenset(text.split())
+
+
 # Any value under such a key is refused, but for booleans and values that are already masked.
-OPAQUE = {
+OPAQUE: Final = {
     "password": (
         "password, passwd, pwd, pswd, passphrase, pass phrase, pass word, user pass, db pass, db password, smtp pass, "
         "security answer, secret answer, mot de passe, contrasena, passwort, kennwort, senha, palavra passe, "
         "parola, wachtwoord, haslo"
     ),
     "secret": (
-        "secret, token, api key, apikey, access key, private key, signing key, encryption key, master key, "
+        "secret, token, id token, api key, apikey, access key, private key, signing key, encryption key, master key, "
         "ssh key, service key, hmac key, webhook key, posthog key, auth key, session key, account key, "
         "subscription key, consumer key, license key, licence key, host key, bearer, jwt, credential, creds, "
         "authorization, authorisation, cookie, set cookie, sessionid, sessid, phpsessid, session token, csrf, "
@@ -40,7 +48,7 @@ OPAQUE = {
 }
 
 # A value under such a key is refused unless it is a plain word ("verified", "not provided").
-NAMED = {
+NAMED: Final = {
     "pan": (
         "pan, card number, card no, card num, cardno, ccnum, cc number, cc num, cc no, credit card, "
         "debit card, primary account number, card pan, kartennummer, numero de carte, numero tarjeta"
@@ -131,7 +139,7 @@ NAMED = {
 }
 
 # A value under such a key is refused only where it looks like what the key may mean.
-HINTS = {
+HINTS: Final = {
     "pan": "card, cardno, instrument, funding source",
     "cvv": "cid",
     "track": "track",
@@ -154,20 +162,17 @@ HINTS = {
 }
 
 # The word before "name" that makes it a person's; any other makes it a thing's, a bank's, a merchant's.
-PERSONS = frozenset(
-    "first last middle full given family maiden other sur fore customer client user holder account acct "
-    "beneficiary recipient receiver sender payee payer originator remitter debtor creditor director "
+PERSONS: Final = words("first last middle full given family maiden other sur fore customer client user holder account acct "
+    "accountholder beneficiary recipient receiver sender payee payer originator remitter debtor creditor director "
     "shareholder signatory owner guarantor kin nextofkin nok contact employee staff student patient mother mothers "
     "father fathers spouse parent referrer referee preferred birth officer agent person individual "
     "subscriber drawer depositor nominee partner child borrower tenant driver rider passenger card "
     "cardholder real insured member applicant shipping billing buyer seller caller dependant dependent "
-    "husband wife nick login destination counterparty invitee".split()
-)
-MAYBE_PERSONS = frozenset("legal display profile registered trustee official verified bvn nin kyc".split())
+    "husband wife nick login destination counterparty invitee")
+MAYBE_PERSONS: Final = words("legal display profile registered trustee official verified bvn nin kyc")
 
 # After the last telling word, these say that the value is about the thing and is not the thing itself.
-ABOUT = frozenset(
-    "verified verification verify status state type kind last4 four hash hashed sha md5 md count counts cnt "
+ABOUT: Final = words("verified verification verify status state type kind last4 four hash hashed sha md5 md count counts cnt "
     "total score scores result results check checked checks checksum match matched matches mismatch valid "
     "validity invalid validated provided present set enabled disabled required requested sent received "
     "confirmed changed change updated created linked link method channel provider vendor source template "
@@ -183,54 +188,39 @@ ABOUT = frozenset(
     "missing available supported unique duplicate blocked blacklisted locked unlocked reset rule rules "
     "regex pattern entropy accuracy radius precision granted denied completed pending approved rejected "
     "submitted reviewed toggled view viewed views visible hidden carrier operator prefix service sync app "
-    "platform fingerprint configured ok".split()
-)
+    "platform fingerprint configured ok")
 
 # "Address" of these is one in a network or in memory, and is judged by its content alone.
-NOT_POSTAL = frozenset(
-    "server host net network source destination local socket sock listen bind memory http url base".split()
-)
+NOT_POSTAL: Final = words("server host net network source destination local socket sock listen bind memory http url base")
 
 # What expires under these words is not a card.
-NOT_CARDS = frozenset(
-    "token session otp link cache cookie key document offer subscription plan licence license password code "
+NOT_CARDS: Final = words("token session otp link cache cookie key document offer subscription plan licence license password code "
     "quote rate invite hold promo coupon consent lock window experiment shard url lease certificate cert "
-    "reservation trial voucher points message job order request".split()
-)
+    "reservation trial voucher points message job order request")
 
 # A token of these is a position in a list.
-CURSORS = frozenset("page next previous prev continuation pagination sync cursor resume".split())
+CURSORS: Final = words("page next previous prev continuation pagination sync cursor resume")
 
 # Words that tell nothing, but that keys glue to those that do ("newpassword").
-FILLERS = frozenset(
-    "refresh access residential permanent mailing delivery registered new old current confirm confirmed repeat login transaction transfer ussd atm webhook web app api bank "
-    "server db database smtp admin root main primary secondary backup home work office private personal raw full the user".split()
-)
+FILLERS: Final = words("refresh access residential permanent mailing delivery registered new old current confirm confirmed repeat login transaction transfer ussd atm webhook web app api bank "
+    "server db database smtp admin root main primary secondary backup home work office private personal raw full the user")
 
 # An identifier of the thing (not the thing): accepted where it looks like one.
-REFERENCES = frozenset("id ids ref reference uuid guid ulid".split())
+REFERENCES: Final = words("id ids ref reference uuid guid ulid")
 
 # What may follow a hint.
-ENDINGS = REFERENCES | frozenset("number no num value text info details raw input data".split())
+ENDINGS: Final = REFERENCES | words("number no num value text info details raw input data")
 
 # What a key's word says about the type of an innocent value.
-AMOUNTS = frozenset(
-    "amount amounts balance total fee fees limit price minor major volume tax cost refund sum delta "
+AMOUNTS: Final = words("amount amounts balance total fee fees limit price minor major volume tax cost refund sum delta "
     "principal interest revenue spend spent charges discount commission levy turnover quota kobo cents "
     "naira gross count counts index offset rank size length score scores rate ratio pct percent confidence "
-    "partition sequence seq port bytes quantity qty number_of attempts retries".split()
-)
-MOMENTS = frozenset(
-    "at ts timestamp time date epoch unix nano nanos ns us ms micros millis since until month day year week "
-    "hour duration elapsed latency ttl seconds minutes s".split()
-)
-VERSIONS = frozenset("version versions release build firmware revision sdk runtime".split())
-DIGESTS = frozenset("hash commit sha sha1 sha256 sha512 md5 digest checksum fingerprint etag revision crc".split())
-TRACES = frozenset(
-    "trace span traceparent traceid spanid parentid parentspanid threadid snowflake snowflakeid messageid pid "
-    "parentspan".split()
-)
-CODES = frozenset(
-    "rrn stan mcc imad omad cusip isin sedol lei sku ean gtin upc barcode isbn bin iin merchantcategory "
-    "terminal terminalid tid nipsession nibsssession tracenumber achtrace bankcode branchcode".split()
-)
+    "partition sequence seq port bytes quantity qty number_of attempts retries")
+MOMENTS: Final = words("at ts timestamp time date epoch unix nano nanos ns us ms micros millis since until month day year week "
+    "hour duration elapsed latency ttl seconds minutes s")
+VERSIONS: Final = words("version versions release build firmware revision sdk runtime")
+DIGESTS: Final = words("hash commit sha sha1 sha256 sha512 md5 digest checksum fingerprint etag revision crc")
+TRACES: Final = words("trace span traceparent traceid spanid parentid parentspanid threadid snowflake snowflakeid messageid pid "
+    "parentspan")
+CODES: Final = words("rrn stan mcc imad omad cusip isin sedol lei sku ean gtin upc barcode isbn bin iin merchantcategory "
+    "terminal terminalid tid nipsession nibsssession tracenumber achtrace bankcode branchcode")

@@ -1,0 +1,62 @@
+"""What a value of each kind looks like, where a key or a word beside it names the kind."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+FROM: Final = r"(?<![0-9A-Za-z])"
+TO: Final = r"(?![0-9A-Za-z])"
+
+
+def _digits(least: int, most: int | None = None) -> str:
+    """Pattern of so many digits, single separators between them allowed."""
+    return rf"[0-9](?:[ ._-]?[0-9]){{{least - 1},{(most or least) - 1}}}"
+
+
+_UUID: Final = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
+_VIRTUAL_NIN: Final = r"[A-Z]{2}[0-9]{12}[A-Z]{2}"
+_MONTH: Final = r"(?:0[1-9]|1[0-2])"
+_DATE: Final = (
+    rf"(?:19|20)[0-9]{{2}}[ ./-]?{_MONTH}[ ./-]?(?:0[1-9]|[12][0-9]|3[01])"
+    r"|[0-9]{1,2}[ ./-][0-9]{1,2}[ ./-](?:19|20)?[0-9]{2}"
+    r"|[0-9]{1,2}(?:st|nd|rd|th)?[ -](?:of )?[A-Z][a-z]{2,8}\.?,?[ -](?:19|20)[0-9]{2}"
+    r"|[A-Z][a-z]{2,8}\.? [0-9]{1,2}(?:st|nd|rd|th)?,? (?:19|20)[0-9]{2}"
+)
+_BETWEEN_BOUNDARIES: Final = {
+    "pan": _digits(12, 19),
+    "cvv": r"[0-9]{3,4}",
+    "pin": r"[0-9]{4,6}",
+    "otp": r"[0-9]{4,8}|[0-9]{3}[ -][0-9]{3}",
+    "track": _digits(12, 19),
+    "card_expiry": rf"{_MONTH}\s?[/.-]?\s?(?:20)?[2-4][0-9]|20[2-4][0-9][/-]?{_MONTH}",
+    "bank_account": _digits(10),  # NUBAN
+    "some_account": _digits(8, 17),  # a British or American one, where "account" itself is said
+    "sort_code": r"[0-9]{2}[ -]?[0-9]{2}[ -]?[0-9]{2}",
+    "routing_number": _digits(9),
+    "ssn": _digits(9),
+    "itin": _digits(9),
+    "ein": r"[0-9]{2}-?[0-9]{7}",
+    "bvn": _digits(11),
+    "nin": rf"{_digits(11)}|{_VIRTUAL_NIN}",
+    "vnin": _VIRTUAL_NIN,
+    "tin": r"[0-9]{8}-?[0-9]{4}|[0-9]{10}|[0-9]{13}",
+    "passport": r"[A-Z]{1,2} ?[0-9]{6,8}|[0-9]{9}|[A-Z][0-9]{2}[A-Z]{2}[0-9]{4}",
+    "voter_card": r"(?=[A-Z ]{0,8}[0-9])[0-9A-Z](?: ?[0-9A-Z]){18}",
+    "driving_licence": r"(?=(?:[ -]?[A-Z]){0,8}(?:[0-9][A-Z -]{0,3}){4})[A-Z](?:[ -]?[A-Z0-9]){6,17}",
+    "national_id": r"[A-Z]{0,3}-?[0-9]{6,13}(?:-?[0-9A-Z]){0,3}",
+    "birth_date": _DATE,
+    "phone": r"\+?\(?[0-9](?:[ .()-]{0,2}[0-9]){9,13}",
+    "device_id": rf"{_digits(15, 16)}|{_UUID}",
+    "postcode": r"[0-9]{5}(?:-[0-9]{4})?|[0-9]{6}|[A-Z]{1,2}[0-9][0-9A-Z]? [0-9][A-Z]{2}",
+    "coordinates": r"-?[0-9]{1,3}\.[0-9]{3,18}",
+}
+_MIXED: Final = r"(?=[^&#\s]{0,200}[0-9])(?=[^&#\s]{0,200}[A-Z])(?=[^&#\s]{0,200}[a-z])"
+
+SHAPES: Final = {
+    **{rule: re.compile(f"{FROM}(?:{pattern}){TO}") for rule, pattern in _BETWEEN_BOUNDARIES.items()},
+    # A blob without structure: no UUID, hexadecimal id, ULID or prefixed identifier.
+    "session": re.compile(rf"\A(?:{_MIXED}[A-Za-z0-9+/]{{28,200}}={{0,2}}|[0-9a-f]{{64,128}})\Z"),
+    # What OAuth hands out, in a query string as well.
+    "grant": re.compile(_MIXED + r"[\w+/.~-]{20,200}"),
+}
