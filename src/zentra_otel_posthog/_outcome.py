@@ -42,11 +42,13 @@ _GENERIC_FAILURES: Final = frozenset({"failed", "failure", "fail", "error", "err
 Judgement = tuple[Outcome, object]
 """An outcome and, where it is a failure, the reason: a slug or None."""
 
+_COMPLETED: Final[Judgement] = (Outcome.COMPLETED, None)
+
 
 def of_result(result: object) -> Judgement:
     """Judge what a function returned by its ``status`` or ``state``. Anything that says nothing is completed."""
     if type(result) in _PLAIN or result is True:
-        return Outcome.COMPLETED, None
+        return _COMPLETED
     if result is False:
         return Outcome.FAILED, None
     status = _member(result, "status")
@@ -62,7 +64,7 @@ def of_status(status: object, result: object) -> Judgement:
     if status is False:
         return Outcome.FAILED, _first_slug(_reasons_of(result))
     if not isinstance(status, str):
-        return Outcome.COMPLETED, None
+        return _COMPLETED
     word = status.strip().lower().replace("-", "_").replace(" ", "_")
     outcome = _WORDS.get(word)
     if outcome is None:

@@ -15,7 +15,7 @@ from types import CoroutineType
 from typing import Any, Final
 
 from opentelemetry import context as otel_context
-from opentelemetry.trace import Span, Status, StatusCode, get_current_span, set_span_in_context
+from opentelemetry.trace import Span, Status, StatusCode, set_span_in_context
 
 from zentra_otel_posthog import _outcome, _provider, identity, runtime, telemetry
 from zentra_otel_posthog._binding import Read
@@ -29,6 +29,10 @@ from zentra_otel_posthog.sanitize.schema import clean_declared
 
 Argument = tuple[str, Read, Callable[[object], Any]]
 """A property's name, how to read it from a call, and the kind that normalises it."""
+
+# Reading a member off its enumeration costs as much as a call.
+_COMPLETED: Final = Outcome.COMPLETED
+_FAILED: Final = Outcome.FAILED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,16 +89,17 @@ class _Call:
         self._args = args
         self._kwargs = kwargs
         self._token: Any = None
-        parent = get_current_span()
-        self._subject = around = identity.current(parent)
+        # Read once and handed on: the SDK looks it up four times for a span that is started without it.
+        context = otel_context.get_current()
+        self._subject = around = identity.current(context)
         self._properties: dict[str, Any] = {}
         if around.platform is not None or around.user_tier is not None:
             self._properties = dict(clean_declared(plan.completed, identity.with_common(around, {})))
         self._read(plan.entry, None)
-        self._span: Span = _provider.tracer().start_span(plan.span_name)
-        self._origin = Origin.of(self._span.get_span_context())
+        self._span: Span = _provider.tracer().start_span(plan.span_name, context)
+        self._origin = Origin.of(self._span)
         # Without a provider there is no span to make current, and the caller's must stay.
-        self._context = set_span_in_context(self._span) if self._origin.traced else None
+        self._context = set_span_in_context(self._span, context) if self._origin.traced else None
         if plan.pending is not None:
             self._emit(plan.pending, 0)
 
@@ -129,7 +134,7 @@ class _Call:
         try:
             self._detach()
             outcome, reason = _outcome.of_error(error)
-            if outcome is Outcome.FAILED:
+            if outcome is _FAILED:
                 self._note(error)
             self._finish(outcome, reason, None)
         except Exception as internal:
@@ -146,9 +151,9 @@ class _Call:
         plan = self._plan
         if plan.exit is not None:
             self._read(plan.exit, result)
-        if outcome is Outcome.COMPLETED:
+        if outcome is _COMPLETED:
             self._emit(plan.completed, 1)
-        elif outcome is Outcome.FAILED and plan.failed is not None:
+        elif outcome is _FAILED and plan.failed is not None:
             if reason is not None:
                 self._properties.setdefault("reason", reason)
             self._emit(plan.failed, 1)

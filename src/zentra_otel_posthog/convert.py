@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid5
 
-from opentelemetry.trace import SpanContext
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import Span
 
 from zentra_otel_posthog._version import __version__
 from zentra_otel_posthog.delivery.capture import Capture
@@ -21,7 +22,6 @@ GROUP_TYPE: Final = "tenant"
 
 _NAMESPACE: Final = UUID("6f1d4c1e-6d0e-5a0b-9b2e-0d3f3c1a7e55").bytes
 _NOBODY: Final = UUID(bytes=_NAMESPACE)
-_NO_PERSON: Final[Mapping[str, Any]] = {"$process_person_profile": False}
 _VARIANTS: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _CONSTANT: Final[Mapping[str, Any]] = {
     "$lib": "zentra-otel-posthog",
@@ -49,9 +49,10 @@ class Origin(NamedTuple):
     traced: bool
 
     @classmethod
-    def of(cls, span_context: SpanContext) -> Origin:
+    def of(cls, span: Span | ReadableSpan) -> Origin:
         """Return the origin of an event on a span."""
-        if span_context.is_valid:
+        span_context = span.get_span_context()
+        if span_context is not None and span_context.is_valid:
             return cls(span_context.trace_id.to_bytes(16).hex(), span_context.span_id.to_bytes(8).hex(), True)  # noqa: FBT003  a record's field
         return cls(os.urandom(16).hex(), os.urandom(8).hex(), False)  # noqa: FBT003  likewise
 
@@ -106,21 +107,24 @@ def convert(
     """
     name = schema.name
     person = gate.distinct_id(name, subject.distinct_id) if subject.distinct_id is not None else None
-    derived = _person(schema, properties, person_set, person_set_once) if person is not None else _NO_PERSON
-    properties = {**properties, **_CONSTANT, **derived}
+    captured = {**properties, **_CONSTANT}
+    if person is None:
+        captured["$process_person_profile"] = False
+    elif person_set or person_set_once or not schema.person_sources.isdisjoint(properties):
+        captured.update(_person(schema, properties, person_set, person_set_once))
     if origin.traced:
-        properties["$trace_id"] = origin.trace_id
-        properties["$span_id"] = origin.span_id
+        captured["$trace_id"] = origin.trace_id
+        captured["$span_id"] = origin.span_id
     if subject.session_id is not None and (session := gate.session_id(name, subject.session_id)) is not None:
-        properties["$session_id"] = session
+        captured["$session_id"] = session
     if subject.tenant is not None and (group := gate.group_key(name, subject.tenant)) is not None:
-        properties["$groups"] = {GROUP_TYPE: group}
+        captured["$groups"] = {GROUP_TYPE: group}
     return Capture(
-        event=name,
-        distinct_id=person or origin.nobody(),
-        uuid=uuid,
-        timestamp=datetime.fromtimestamp(timestamp // 1000 / 1e6, UTC),  # a double holds microseconds until 2255
-        properties=properties,
+        name,
+        person or origin.nobody(),
+        uuid,
+        datetime.fromtimestamp(timestamp // 1000 / 1e6, UTC),  # a double holds microseconds until 2255
+        captured,
     )
 
 

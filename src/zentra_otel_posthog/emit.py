@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from opentelemetry import trace
+from opentelemetry.context import get_current
 from opentelemetry.trace import Span
 
 from zentra_otel_posthog import _provider, events, identity, runtime, telemetry
@@ -124,8 +125,9 @@ def _capture(
     if schema is None:
         telemetry.lost("event_name")
         return None
-    span = trace.get_current_span()
-    around = identity.current(span)
+    context = get_current()
+    around = identity.current(context)
+    span = trace.get_current_span(context)
     subject = around._replace(
         distinct_id=around.distinct_id if distinct_id is None else distinct_id,
         tenant=around.tenant if tenant is None else tenant,
@@ -139,7 +141,7 @@ def _capture(
         schema,
         clean,
         subject,
-        Origin.of(span.get_span_context()),
+        Origin.of(span),
         # The span may hold events of this name already, and threads and forks may share it.
         os.urandom(8).hex(),
         timestamp=None if timestamp is None else _nanoseconds(timestamp),

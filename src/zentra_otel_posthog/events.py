@@ -32,6 +32,7 @@ class EventSchema:
         person_set: Person property to event property: the latest value wins (PostHog's ``$set``).
         person_set_once: Likewise, the first value wins (PostHog's ``$set_once``).
         origin: Who declared it, for messages.
+        person_sources: The event properties that person properties come from.
     """
 
     name: str
@@ -39,6 +40,13 @@ class EventSchema:
     person_set: Mapping[str, str]
     person_set_once: Mapping[str, str]
     origin: str = dataclasses.field(compare=False)
+    person_sources: frozenset[str] = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        """Derive what conversion looks up for every event."""
+        object.__setattr__(
+            self, "person_sources", frozenset((*self.person_set.values(), *self.person_set_once.values()))
+        )
 
 
 _registry: dict[str, EventSchema] = {}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self, cast
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import Span
+from opentelemetry.trace import get_current_span
 
 # Span and event attributes. The first is the one that PostHog's own packages read and write.
 DISTINCT_ID: Final = "posthog.distinct_id"
@@ -74,7 +74,7 @@ class identify:  # noqa: N801  reads as the verb it is
 
     def __enter__(self) -> Self:
         """Begin the block."""
-        outer = from_context() or NOBODY
+        outer = from_context(otel_context.get_current())
         given = self._given
         if given.distinct_id is not None and given.distinct_id != outer.distinct_id and outer.distinct_id is not None:
             outer = Identity(tenant=outer.tenant)
@@ -100,21 +100,21 @@ class identify:  # noqa: N801  reads as the verb it is
         otel_context.detach(self._tokens.pop())
 
 
-def from_context(context: Context | None = None) -> Identity | None:
+def from_context(context: Context) -> Identity:
     """Return what ``identify`` said, else what PostHog's own middlewares put into ``posthog.contexts``.
 
     Args:
-        context: An OpenTelemetry context; None for the current one.
+        context: An OpenTelemetry context.
     """
-    identity = otel_context.get_value(_KEY, context)
-    if isinstance(identity, Identity):
-        return identity
+    identity = context.get(_KEY)
+    if identity is not None:
+        return cast("Identity", identity)
     # Only where the application uses it: importing posthog costs more than all of this package.
     if (contexts := sys.modules.get("posthog.contexts")) is not None:
         distinct_id, session_id = contexts.get_context_distinct_id(), contexts.get_context_session_id()
         if distinct_id is not None or session_id is not None:
-            return Identity(distinct_id=distinct_id, session_id=session_id)
-    return None
+            return Identity(distinct_id, session_id)
+    return NOBODY
 
 
 def noted_on(attributes: Mapping[str, Any] | None, surrounding: Identity) -> Identity:
@@ -146,13 +146,14 @@ def with_common(surrounding: Identity, properties: Mapping[str, Any]) -> Mapping
     return {"platform": surrounding.platform, "user_tier": surrounding.user_tier, **properties}
 
 
-def current(span: Span) -> Identity:
-    """Return who an event recorded now is about.
+def current(context: Context) -> Identity:
+    """Return who an event recorded now is about: what the current span notes, else what ``from_context`` says.
 
     Args:
-        span: The current span.
+        context: The current OpenTelemetry context.
     """
-    surrounding = from_context() or NOBODY
+    span = get_current_span(context)
+    surrounding = from_context(context)
     if span.is_recording() and (attributes := getattr(span, "attributes", None)):
         return noted_on(attributes, surrounding)
     return surrounding

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
-from opentelemetry.context import Context
-from opentelemetry.sdk.trace import Event as SpanEvent
+from opentelemetry.context import Context, get_current
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from zentra_otel_posthog import identity, runtime, telemetry
 from zentra_otel_posthog.convert import Origin, convert
-from zentra_otel_posthog.events import EventSchema, schema_of
+from zentra_otel_posthog.events import schema_of
 from zentra_otel_posthog.identity import NOBODY, Identity
 from zentra_otel_posthog.sanitize.schema import clean_declared
 
@@ -43,7 +41,8 @@ class PostHogSpanProcessor(SpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Remember who ``identify`` named where the span began; it may end in another context."""
         try:
-            if (found := identity.from_context(parent_context)) is not None:
+            found = identity.from_context(get_current() if parent_context is None else parent_context)
+            if found is not NOBODY:
                 if len(self._identities) >= _REMEMBERED:
                     self._identities.pop(next(iter(self._identities)), None)
                 self._identities[span.get_span_context().span_id] = found
@@ -56,13 +55,10 @@ class PostHogSpanProcessor(SpanProcessor):
             surrounding = NOBODY
             if self._identities and (span_context := span.get_span_context()) is not None:
                 surrounding = self._identities.pop(span_context.span_id, NOBODY)
-            designated = [
-                (position, event, schema)
-                for position, event in enumerate(span.events)
-                if type(event.name) is not RecordedName and (schema := schema_of(event.name)) is not None
-            ]
-            if designated:
-                _capture_events(span, designated, surrounding)
+            for event in span.events:
+                if type(event.name) is not RecordedName and schema_of(event.name) is not None:
+                    _capture_events(span, surrounding)
+                    break
         except Exception as error:
             telemetry.internal_error("span processor", error)
 
@@ -71,19 +67,18 @@ class PostHogSpanProcessor(SpanProcessor):
         return runtime.flush(timeout_millis / 1000)
 
 
-def _capture_events(
-    span: ReadableSpan, designated: Sequence[tuple[int, SpanEvent, EventSchema]], surrounding: Identity
-) -> None:
+def _capture_events(span: ReadableSpan, surrounding: Identity) -> None:
     # Every processor of a provider is handed the same object, so two of ours would meet here.
     if getattr(span, _CONVERTED, False):
         return
     setattr(span, _CONVERTED, True)
     current = runtime.current()
-    span_context = span.get_span_context()
-    assert span_context is not None
-    origin = Origin.of(span_context)
+    origin = Origin.of(span)
     surrounding = identity.noted_on(span.attributes, surrounding)
-    for position, event, schema in designated:
+    for position, event in enumerate(span.events, start=span.dropped_events):
+        schema = schema_of(event.name)
+        if schema is None or type(event.name) is RecordedName:
+            continue
         attributes = identity.with_common(surrounding, event.attributes or {})
         current.append(
             convert(
@@ -91,7 +86,7 @@ def _capture_events(
                 clean_declared(schema, attributes),
                 identity.noted_on(attributes, surrounding),
                 origin,
-                origin.uuid(span.dropped_events + position, event.name),
+                origin.uuid(position, event.name),
                 event.timestamp,
                 current.gate,
             )

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 
-class Capture(msgspec.Struct, frozen=True, kw_only=True):
+class Capture(msgspec.Struct, frozen=True):
     """One event as PostHog's ``/batch/`` takes it (capture V0).
 
     PostHog counts it once, however often it is sent, because ``uuid``, ``event``, ``distinct_id`` and ``timestamp``

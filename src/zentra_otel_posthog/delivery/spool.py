@@ -25,6 +25,7 @@ SEGMENT_BYTES: Final = 4 << 20
 _SUFFIX: Final = ".v0.jsonl"  # the wire that the lines are made for, so that another version leaves them alone
 _DIRECTORY_MODE: Final = 0o700
 _FILE_MODE: Final = 0o600
+_NO_DESCRIPTOR: Final = -1
 
 
 class SpoolFull(Exception):
@@ -104,28 +105,23 @@ class FileSpool:
         self.directory = directory
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._descriptor: int | None = None
-        self._path: Path | None = None
-        self._size = 0
-        self._count = 0
-        self._spooled_bytes = sum(path.stat().st_size for path in self._segments())
+        self._descriptor = _NO_DESCRIPTOR
+        self._room = 0  # bytes that the open segment may still take
+        self._count = 0  # lines in it
+        self._closed_bytes = sum(_size(path) for path in self._segments())
 
     def append(self, line: bytes) -> int:
         """Keep a line: one ``write``, so the kernel has it before the caller goes on."""
+        size = len(line)
         with self._lock:
-            if self._spooled_bytes + len(line) > self._max_bytes:
-                raise SpoolFull
-            if self._descriptor is None or self._size + len(line) > SEGMENT_BYTES:
-                self._close()
-                self._open()
-            assert self._descriptor is not None
+            if size > self._room:
+                self._make_room(size)
             written = os.write(self._descriptor, line)
-            if written != len(line):
+            if written != size:
                 # The disk filled up within the line; what follows must not be glued to its half.
-                os.ftruncate(self._descriptor, self._size)
-                raise OSError(errno.ENOSPC, "the disk is full", str(self._path))
-            self._size += written
-            self._spooled_bytes += written
+                os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
+                raise OSError(errno.ENOSPC, "the disk is full", str(self.directory))
+            self._room -= size
             self._count += 1
             return self._count
 
@@ -135,7 +131,7 @@ class FileSpool:
             self._close()
         segments = self._segments()
         with self._lock:
-            self._spooled_bytes = self._size + sum(_size(path) for path in segments)
+            self._closed_bytes = sum(_size(path) for path in segments)
         for path in segments:
             if (descriptor := _lock_file(path)) is not None:
                 yield _FileSegment(path, descriptor)
@@ -149,25 +145,36 @@ class FileSpool:
     def _segments(self) -> list[Path]:
         return sorted(self.directory.glob(f"*{_SUFFIX}"))
 
-    def _open(self) -> None:
-        name = f"{time.time_ns():020d}-{os.getpid()}-{os.urandom(4).hex()}"
-        unlocked, path = self.directory / f"{name}.open", self.directory / f"{name}{_SUFFIX}"
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        descriptor = os.open(unlocked, flags, _FILE_MODE)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            unlocked.rename(path)
-        except OSError:
-            os.close(descriptor)
-            raise
-        self._descriptor, self._path = descriptor, path
+    def _make_room(self, size: int) -> None:
+        """Open the next segment, within the bound of all of them."""
+        self._close()
+        room = min(SEGMENT_BYTES, self._max_bytes - self._closed_bytes)
+        if size > room:
+            raise SpoolFull
+        self._descriptor = _create_locked(self.directory)
+        self._room = room
 
     def _close(self) -> None:
-        if self._descriptor is not None:
+        if self._descriptor != _NO_DESCRIPTOR:
+            self._closed_bytes += os.fstat(self._descriptor).st_size
             os.close(self._descriptor)
             telemetry.add(telemetry.CAPTURES, "spooled", count=self._count)
-        self._descriptor = self._path = None
-        self._size = self._count = 0
+        self._descriptor = _NO_DESCRIPTOR
+        self._room = self._count = 0
+
+
+def _create_locked(directory: Path) -> int:
+    name = f"{time.time_ns():020d}-{os.getpid()}-{os.urandom(4).hex()}"
+    unlocked = directory / f"{name}.open"
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+    descriptor = os.open(unlocked, flags, _FILE_MODE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        unlocked.rename(directory / f"{name}{_SUFFIX}")
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _size(path: Path) -> int:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from collections.abc import Callable, Iterable
+from typing import Final
 
 MOST_DEPTH: Final = 32
 MOST_NODES: Final = 10_000
@@ -12,7 +11,8 @@ MOST_CHARACTERS: Final = 65_536
 
 _DROPPED: Final = object()
 
-CONTAINERS: Final = (dict, list, tuple, set, frozenset)
+_SEQUENCES: Final = (list, tuple, set, frozenset)
+CONTAINERS: Final = (dict, *_SEQUENCES)
 
 
 class TooLargeError(ValueError):
@@ -95,5 +95,4 @@ class Walk:
         kept = [cleaned for _, cleaned in pairs if cleaned is not _DROPPED]
         if not kept:
             return _DROPPED
-        kind = next(kind for kind in CONTAINERS if isinstance(value, kind))
-        return kind(kept)
+        return next(kind for kind in _SEQUENCES if isinstance(value, kind))(kept)

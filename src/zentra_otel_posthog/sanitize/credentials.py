@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import re
+from collections.abc import Callable
 from typing import Final
 
-import base64
-import binascii
-import re
+_SHORTEST_KEY: Final = 16
 
-SHORTEST: Final = 16
-
-# Each begins with a literal of its vendor, so a match needs no entropy guess. `+?` and friends are bounded.
+# Each holds a literal of its vendor, so a match needs no guess at entropy.
 _VENDORS: Final = (
     # Stripe, Paystack, Korapay, Squad, OpenAI, Anthropic and whoever copied the scheme, in either order.
     r"(?:sk|pk|rk|sec|pub|secret|public|private)[_-](?:live|test|prod|production|sandbox|proj|ant|or|svcacct|admin|uat)[_-][\w-]{10,256}",
@@ -46,6 +45,10 @@ _VENDORS: Final = (
 _API_KEY: Final = re.compile(r"(?<![A-Za-z0-9])(?:" + "|".join(_VENDORS) + ")")
 _SIGNED: Final = re.compile(r"(?<![A-Za-z0-9])ey[JK][\w-]{8,4096}\.[\w-]{4,8192}(?:\.[\w-]{0,8192}){0,3}")
 _PRIVATE_KEY: Final = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY|PuTTY-User-Key-File-[0-9]")
+# What password hashing functions return (crypt(5), PHC string format): good for guessing at leisure.
+_PASSWORD_HASH: Final = re.compile(
+    r"\$(?:2[abxy]?|argon2(?:id|i|d)|scrypt|pbkdf2[a-z0-9-]{0,10}|[1567y])\$[^\s$]{2,128}\$?\S{8}"
+)
 _BEARER: Final = re.compile(
     r"(?<![A-Za-z0-9])(?:bearer|token|apikey|splunk|hawk|digest|negotiate|ntlm|oauth)[ :=]{1,3}"
     r"['\"]?(?=(?-i:[^\s'\"]{0,256}[0-9A-Z]))(?:(?=[^\s'\"]{0,256}[0-9])[\w.~+/=-]{12,4096}|[\w.~+/=-]{20,4096})",
@@ -57,22 +60,47 @@ _BASIC: Final = re.compile(r"(?<![A-Za-z0-9])basic[ :=]{1,3}([A-Za-z0-9+/_-]{4,2
 def _is_basic(encoded: str) -> bool:
     """Whether `encoded` is `user:password` (RFC 7617)."""
     try:
-        return b":" in base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
+        raw = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
+        user, colon, _ = raw.decode("utf-8").partition(":")
+    except ValueError:
         return False
+    return bool(colon) and user.isprintable()
+
+
+def _has_api_key(text: str) -> bool:
+    return len(text) >= _SHORTEST_KEY and _API_KEY.search(text) is not None
+
+
+def _has_signed(text: str) -> bool:
+    return "ey" in text and _SIGNED.search(text) is not None
+
+
+def _has_private_key(text: str) -> bool:
+    return ("---" in text or "PuTTY" in text) and _PRIVATE_KEY.search(text) is not None
+
+
+def _has_password_hash(text: str) -> bool:
+    return text.count("$") > 1 and _PASSWORD_HASH.search(text) is not None
+
+
+def _has_header(text: str) -> bool:
+    if " " not in text and ":" not in text and "=" not in text:
+        return False
+    return _BEARER.search(text) is not None or any(_is_basic(match[1]) for match in _BASIC.finditer(text))
+
+
+_CHECKS: Final[tuple[tuple[str, Callable[[str], bool]], ...]] = (
+    ("api_key", _has_api_key),
+    ("jwt", _has_signed),
+    ("private_key", _has_private_key),
+    ("password", _has_password_hash),
+    ("credential", _has_header),
+)
 
 
 def find_credential(text: str) -> str | None:
     """Returns the rule under which folded `text` holds a secret of a known form, or None."""
-    if len(text) >= SHORTEST:
-        if _API_KEY.search(text):
-            return "api_key"
-        if "ey" in text and _SIGNED.search(text):
-            return "jwt"
-        if "---" in text or "PuTTY" in text:
-            if _PRIVATE_KEY.search(text):
-                return "private_key"
-    if " " in text or ":" in text or "=" in text:
-        if _BEARER.search(text) or any(_is_basic(match[1]) for match in _BASIC.finditer(text)):
-            return "credential"
+    for rule, is_in in _CHECKS:
+        if is_in(text):
+            return rule
     return None

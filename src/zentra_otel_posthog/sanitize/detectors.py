@@ -8,18 +8,17 @@ type of which nothing is known, or an error in here.
 
 from __future__ import annotations
 
-from typing import Final
-
 import json
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
+from typing import Final
 from uuid import UUID
 
 from zentra_otel_posthog.sanitize.containers import CONTAINERS, TooLargeError, Walk
-from zentra_otel_posthog.sanitize.context import SHAPES, find_announced, is_person, names_person
+from zentra_otel_posthog.sanitize.context import find_announced
 from zentra_otel_posthog.sanitize.credentials import find_credential
 from zentra_otel_posthog.sanitize.keys import LONGEST_KEY, NEUTRAL, KeyProfile, profile
 from zentra_otel_posthog.sanitize.layers import inner_texts
@@ -28,18 +27,22 @@ from zentra_otel_posthog.sanitize.normalize import fold
 from zentra_otel_posthog.sanitize.numbers import find_number
 from zentra_otel_posthog.sanitize.pairs import find_pair
 from zentra_otel_posthog.sanitize.patterns import find_pattern
+from zentra_otel_posthog.sanitize.persons import is_person, names_person
+from zentra_otel_posthog.sanitize.shapes import SHAPES
+from zentra_otel_posthog.sanitize.vocabulary import words
 
 LONGEST_TEXT: Final = 8192
 """Characters up to which a string is looked at; a longer one is refused."""
 
-RULES: Final = frozenset(
+RULES: Final = words(
     "address api_key bank_account birth_date bvn card_expiry coordinates credential crypto_address cvv device_id "
     "driving_licence ein email iban ip itin jwt mac name national_id nin otp pan passport password phone pin "
     "postcode private_key routing_number secret session sort_code ssn tin track vnin voter_card "
-    "too_long too_deep too_large unsupported_type internal_error".split()
+    "too_long too_deep too_large unsupported_type internal_error"
 )
 """Names of all rules: kinds of personal data and secrets, then the bounds and failures."""
 
+_PLAIN_TYPES: Final = (date, time, timedelta, UUID)
 _MOST_LAYERS: Final = 5
 _MOST_BITS: Final = 512
 # Words without a digit, a capital or a sign hold nothing that a pattern could find.
@@ -47,17 +50,28 @@ _PLAIN: Final = re.compile(r"[a-z]{1,40}(?:[ _-][a-z]{1,40}){0,12}")
 # A UUID, or a time in ISO 8601.
 _INNOCENT: Final = re.compile(
     r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
-    r"|[12][0-9]{3}-[01][0-9]-[0-3][0-9](?:[T ][0-2][0-9]:[0-5][0-9](?::[0-6][0-9](?:\.[0-9]{1,9})?)?(?:Z|[+-][01][0-9]:?[0-5][0-9])?)?"
+    r"|[12][0-9]{3}-[01][0-9]-[0-3][0-9]"
+    r"(?:[T ][0-2][0-9]:[0-5][0-9](?::[0-6][0-9](?:\.[0-9]{1,9})?)?(?:Z|[+-][01][0-9]:?[0-5][0-9])?)?"
 )
 _WORDS: Final = re.compile(r"[A-Za-z]{1,16}(?:[ _-][a-z]{1,16}){0,6}|[A-Z]{1,16}(?:[ _-][A-Z]{1,16}){0,6}")
 _IDENTIFIER: Final = re.compile(
     r"[a-z]{2,10}_[0-9A-Za-z]{4,40}|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|[0-7][0-9A-HJKMNP-TV-Z]{25}|[0-9]{1,6}"
 )
 # Digits below which a value is not what its key is about: numbers of people, cards and accounts by default.
-_LEAST_DIGITS: Final = {"cvv": 2, "pin": 2, "otp": 3, "card_expiry": 1, "coordinates": 1, "postcode": 2, "driving_licence": 3}
+_LEAST_DIGITS: Final = {
+    "cvv": 2,
+    "pin": 2,
+    "otp": 3,
+    "card_expiry": 1,
+    "coordinates": 1,
+    "postcode": 2,
+    "driving_licence": 3,
+}
 _DIGITS_OF_AN_ID: Final = 5
 _NOT_BY_DIGITS: Final = frozenset({"email", "ip", "mac", "crypto_address", "device_id", "password"})
-_LEAST_NUMBER: Final = 10**10
+_MOST_DIGITS_OF_A_QUANTITY: Final = 10
+_LONGEST_FOLDED: Final = 2 * LONGEST_TEXT  # a few characters fold into several
+_REPLACEMENT: Final = "\ufffd"
 _JSON_STARTS: Final = frozenset('{["')
 
 
@@ -119,37 +133,45 @@ def _judge_key(key: str) -> str | None:
 
 
 def _judge_leaf(key: str, value: object) -> str | None:
+    if isinstance(value, Enum):
+        value = value.value
     if value is None or isinstance(value, bool):
         return None
-    if isinstance(value, Enum):
-        return _judge_leaf(key, value.value)
     found = profile(key)
+    if isinstance(value, (bytes, bytearray)):
+        value = value.decode("utf-8", errors="replace")
+        if _REPLACEMENT in value:
+            return "unsupported_type"
     if isinstance(value, str):
         return _find(value, found, 0)
     if isinstance(value, (int, float, Decimal)):
         return _find_in_number(value, found)
-    if isinstance(value, (bytes, bytearray)):
-        return _find(value.decode("utf-8"), found, 0)
-    if isinstance(value, (datetime, date, time, timedelta, UUID)):
-        return found.refused
-    return "unsupported_type"
+    return found.refused if isinstance(value, _PLAIN_TYPES) else "unsupported_type"
 
 
 def _find_in_number(value: float | Decimal, found: KeyProfile) -> str | None:
-    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+    if _is_huge(value):
         return "too_long"
     if found.refused is not None:
         return found.refused if _is_refused_number(str(value), found) else None
     if found.hints and (rule := _hinted(str(value), found.hints)):
         return rule
-    if found.formats or -_LEAST_NUMBER < value < _LEAST_NUMBER:
-        return _hinted(str(value), found.echoes) if found.echoes and not found.formats else None
-    if not isinstance(value, int):
-        if value != value // 1:
-            return None
+    if found.formats:
+        return None
+    if isinstance(value, float) and value.is_integer():
         value = int(value)
-    digits = str(abs(value))
-    return find_number(digits) or _hinted(digits, found.echoes)
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
+        value = int(value)
+    text = str(value)
+    is_long = isinstance(value, int) and len(text) > _MOST_DIGITS_OF_A_QUANTITY
+    return (find_number(text.removeprefix("-")) if is_long else None) or _hinted(text, found.echoes)
+
+
+def _is_huge(value: float | Decimal) -> bool:
+    """Whether writing `value` out would take noticeable time."""
+    if isinstance(value, Decimal):
+        return value.is_finite() and value.adjusted() > _MOST_BITS
+    return isinstance(value, int) and value.bit_length() > _MOST_BITS
 
 
 def _is_refused_number(text: str, found: KeyProfile) -> bool:
@@ -195,25 +217,26 @@ def _find(text: str, found: KeyProfile, layer: int) -> str | None:
     if _PLAIN.fullmatch(text) and " dot " not in text:
         return None
     folded = fold(text)
-    if len(folded) > 2 * LONGEST_TEXT:
-        return "too_long"
     if found.hints and (rule := _hinted(folded, found.hints)):
         return rule
-    if _INNOCENT.fullmatch(text):
+    if _INNOCENT.fullmatch(folded) or any(spelling.fullmatch(folded) for spelling in found.formats):
         return None
-    for spelling in found.formats:
-        if spelling.fullmatch(folded):
-            return None
-    if folded.lstrip()[:1] in _JSON_STARTS:
+    return _find_in_content(folded, found, layer)
+
+
+def _find_in_content(text: str, found: KeyProfile, layer: int) -> str | None:
+    if len(text) > _LONGEST_FOLDED:
+        return "too_long"
+    if text.lstrip()[:1] in _JSON_STARTS:
         try:
-            content = json.loads(folded, object_pairs_hook=_object)
+            content = json.loads(text, object_pairs_hook=_object)
         except RecursionError:
             return "too_deep"
         except ValueError:
             pass  # text like any other
         else:
             return _find_in_json(content, found, layer)
-    return _find_in_text(folded, found, layer)
+    return _find_in_text(text, found, layer)
 
 
 def _find_in_text(text: str, found: KeyProfile, layer: int) -> str | None:

@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import re
 import unicodedata
-from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -42,7 +41,7 @@ class IdentifierGate:
     def __init__(self, pseudonym_key: str | None = None) -> None:
         self._key = pseudonym_key.encode() if pseudonym_key is not None else None
         # Requests come in runs of one customer, and the detectors cost more than a look-up.
-        self._judged = lru_cache(maxsize=_CACHED)(self._judge)
+        self._admitted: set[str] = set()
 
     def distinct_id(self, event: str, value: object) -> str | None:
         """Return the distinct id that may leave, or None where the event has to go out without a person.
@@ -51,7 +50,14 @@ class IdentifierGate:
             event: The event's name, for the counters.
             value: A string, an integer or a UUID.
         """
-        return self._gate(event, "distinct_id", value, _DISTINCT_ID_LENGTH)
+        if type(value) is str and value in self._admitted:
+            return value
+        identifier = self._gate(event, "distinct_id", value, _DISTINCT_ID_LENGTH)
+        if identifier is not None and identifier is value:
+            if len(self._admitted) >= _CACHED:
+                self._admitted.clear()
+            self._admitted.add(identifier)
+        return identifier
 
     def group_key(self, event: str, value: object) -> str | None:
         """Return the tenant's group key that may leave, or None."""
@@ -77,7 +83,7 @@ class IdentifierGate:
             if not isinstance(value, (str, int, UUID)) or isinstance(value, bool):
                 judgement = None, "type"
             else:
-                judgement = self._judged(purpose, str(value).strip(), length)
+                judgement = self._judge(purpose, str(value).strip(), length)
         except Exception:
             judgement = None, "error"
         identifier, rule = judgement

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from zentra_otel_posthog.sanitize import vocabulary
@@ -16,7 +17,8 @@ _LONGEST_PHRASE: Final = 4
 _WORD: Final = re.compile(r"2fa|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 _MONEY: Final = re.compile(
-    r"[^\w\s]?(?:[A-Z]{3})?\s?[+-]?\s?(?:[0-9]{1,12}|[0-9]{1,3}(?:[, ][0-9]{3}){1,4})(?:\.[0-9]{1,8})?\s?(?:[A-Z]{3}|%)?"
+    r"[^\w\s]?(?:[A-Z]{3})?\s?[+-]?\s?"
+    r"(?:[0-9]{1,12}|[0-9]{1,3}(?:[, ][0-9]{3}){1,4})(?:\.[0-9]{1,8})?\s?(?:[A-Z]{3}|%)?"
 )
 _MOMENT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}(?:-[0-9]{2})?"
@@ -25,7 +27,9 @@ _MOMENT: Final = re.compile(
 )
 _VERSION: Final = re.compile(r"[vV]?[0-9]{1,6}(?:\.[0-9]{1,6}){0,4}(?:[-+][\w.-]{1,40})?")
 _DIGEST: Final = re.compile(r"(?:[a-z][a-z0-9]{0,9}[_:-])?(?:(?=[0-9]*[a-fA-F])[0-9a-fA-F]{7,128}|[0-9a-fA-F]{32,128})")
-_TRACE: Final = re.compile(r"[0-9a-fA-F]{16}|[0-9a-fA-F]{32}|[0-9]{1,20}|[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACE: Final = re.compile(
+    r"[0-9a-fA-F]{16}|[0-9a-fA-F]{32}|[0-9]{1,20}|[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"
+)
 _CODE: Final = re.compile(r"[0-9]{1,15}|[0-9]{30}|(?=[0-9]*[A-Z])[A-Z0-9]{1,34}")
 
 # Words of a key, and how a value of the type that they name is written.
@@ -89,8 +93,6 @@ def _index() -> dict[str, tuple[int, tuple[str, ...]]]:
 _PHRASES: Final = _index()
 _NEVER_PLURAL: Final = frozenset({"tokens"})  # language models count tokens
 _ONE_WORD: Final = frozenset({"sessionid", "sessid"})  # a cookie's name; "session_id" is also an analytics session
-
-
 _GLUED: Final = frozenset().union(
     _PHRASES,
     (word for phrases in vocabulary.NAMED.values() for word in phrases.replace(",", " ").split()),
@@ -185,7 +187,7 @@ def _is_about(after: list[str]) -> bool:
 
 
 def _formats(words: list[str]) -> tuple[re.Pattern[str], ...]:
-    present = {*words, *("".join(pair) for pair in zip(words, words[1:], strict=False))}
+    present = {*words, *("".join(pair) for pair in pairwise(words))}
     present.add("".join(words))
     return tuple(spelling for names, spelling in _FORMATS if not names.isdisjoint(present))
 

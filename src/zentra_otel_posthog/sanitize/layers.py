@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import binascii
 import html
 import re
 from collections.abc import Iterator
+from typing import Final
 from urllib.parse import unquote
 
-_BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{12,}={0,2}(?![A-Za-z0-9+/_=-])")
+_BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{12,}={0,2}(?![A-Za-z0-9+/_=-])")
 _HEXADECIMAL: Final = re.compile(r"(?<![0-9A-Za-z])(?:0x)?((?:[2-7][0-9a-fA-F]){8,})(?![0-9A-Za-z])")
 _SHORTEST_HEXADECIMAL: Final = 16
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import re
+from typing import Final
 
 _MARKER: Final = re.compile(
     r"\s{0,4}(?:[\[<({*]{1,3}[\w -]{1,32}[\])}>*]{1,3}|[*xX#.•-]{3,64}|redacted|masked|hidden|filtered|removed|"
@@ -13,6 +12,7 @@ _MARKER: Final = re.compile(
 )
 _RUN: Final = re.compile(r"[*•#]{2,}|[xX]{4,}")
 _VISIBLE: Final = re.compile(r"[0-9A-Za-z]{7,}")
+_LONGEST: Final = 128
 _MOST_VISIBLE_DIGITS: Final = 10
 
 
@@ -23,7 +23,7 @@ def is_masked(text: str) -> bool:
 
 def is_partly_masked(text: str) -> bool:
     """Whether the middle of `text` is masked: at most six characters in a row, ten digits in all, remain."""
-    if len(text) > 128 or not _RUN.search(text):
+    if len(text) > _LONGEST or not _RUN.search(text):
         return False
     shown = _RUN.sub("*", text).partition("@")[0]
     return not _VISIBLE.search(shown) and sum(map(str.isdigit, shown)) <= _MOST_VISIBLE_DIGITS

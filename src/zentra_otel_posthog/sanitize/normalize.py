@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import unicodedata
+from typing import Final
 
 # Letters of other alphabets that are drawn like Latin ones (Unicode Technical Standard 39, confusables;
 # only those that a Latin reader cannot tell apart).

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import re
+from collections.abc import Callable
+from typing import Final
 
 from zentra_otel_posthog.sanitize.checksums import iban, luhn
 
 _UUID: Final = re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?![0-9A-Za-z])")
-_SHORTEST_NUMBER: Final = 9
 _CLUSTER: Final = re.compile(r"[0-9](?:[^0-9A-Za-z]{0,4}[0-9]){8,62}")
 _NO_DIGITS: Final = re.compile(r"[^0-9]+")
 _IBAN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?:[ .-]?[A-Za-z0-9]){11,40}")
 _SEPARATORS: Final = re.compile(r"[ .-]")
 
-# Runs of digits with what people put between groups; a longer one is read in pieces.
-_RUN: Final = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ ._/-]{0,3}[0-9]){11,62}(?![0-9A-Za-z])")
+# Runs of digits with what people put between groups.
+_RUN: Final = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ ._/-]{0,3}[0-9]){11,8192}(?![0-9A-Za-z])")
 _LETTERED: Final = re.compile(
     r"(?<![0-9A-Za-z])(?=[A-Za-z]|[0-9]{13,19}[A-Za-z])[A-Za-z]{0,8}([0-9]{13,19})[A-Za-z]{0,8}(?![0-9A-Za-z])"
 )
@@ -24,6 +23,8 @@ _GROUP: Final = re.compile(r"[0-9]+")
 _TRACK: Final = re.compile(r"(?<![0-9])([0-9]{13,19})(?:[=D][0-9]{4}|\^[^^\n]{2,40}\^[0-9]{4})")
 
 _CARD_LENGTHS: Final = range(13, 20)
+_CARD_GROUP: Final = 4
+_CARD_GROUPS: Final = range(4, 8)
 # Issuer identification numbers (ISO/IEC 7812) with the lengths that their schemes issue.
 _SCHEMES: Final = re.compile(
     r"4(?:[0-9]{12}|[0-9]{15}|[0-9]{18})"  # Visa
@@ -58,6 +59,9 @@ _SOCIAL_SECURITY: Final = re.compile(
 # A tokenised NIN (NIMC): no other number in use has this form.
 _VIRTUAL_NIN: Final = re.compile(r"(?<![0-9A-Za-z])[A-Z]{2}[0-9]{12}[A-Z]{2}(?![0-9A-Za-z])")
 _ITIN_GROUPS: Final = frozenset(range(50, 100)) - {66, 67, 68, 69, 89, 93}
+_AMERICAN_DIGITS: Final = 11
+_NIGERIAN_DIGITS: Final = range(10, 15)
+_E164_DIGITS: Final = range(9, 17)
 _USSD: Final = re.compile(r"\*[0-9]{1,4}(?:\*[0-9]{1,20}){1,8}#")
 _LONG_GROUP: Final = re.compile(r"\*[0-9]{10,20}(?=[*#])")
 
@@ -70,55 +74,88 @@ def is_card(digits: str) -> bool:
 def _looks_grouped(sizes: list[int]) -> bool:
     """Whether groups of these sizes are how someone writes a card: 4-4-4-4, 4-6-5, 6-13, one by one."""
     first, *middle, _ = sizes
-    return len(sizes) == 2 or len(set(sizes[:-1])) == 1 or (first == 4 and all(4 <= size <= 7 for size in middle))
+    return (
+        not middle
+        or len({first, *middle}) == 1
+        or (first == _CARD_GROUP and all(size in _CARD_GROUPS for size in middle))
+    )
+
+
+def _grouped_cards(groups: list[str]) -> bool:
+    """Whether neighbouring `groups` of digits make a card number."""
+    for start in range(len(groups)):
+        digits = ""
+        for end in range(start, len(groups)):
+            digits += groups[end]
+            if len(digits) > _CARD_LENGTHS[-1]:
+                break
+            if len(digits) in _CARD_LENGTHS and is_card(digits):
+                sizes = [len(group) for group in groups[start : end + 1]]
+                if len(sizes) == 1 or _looks_grouped(sizes):
+                    return True
+    return False
 
 
 def _has_card(text: str) -> bool:
-    for run in _RUN.finditer(text):
-        groups = _GROUP.findall(run[0])
-        for start in range(len(groups)):
-            digits = ""
-            for end in range(start, len(groups)):
-                digits += groups[end]
-                if len(digits) > _CARD_LENGTHS[-1]:
-                    break
-                if len(digits) in _CARD_LENGTHS and is_card(digits):
-                    sizes = [len(group) for group in groups[start : end + 1]]
-                    if len(sizes) == 1 or _looks_grouped(sizes):
-                        return True
-    return any(is_card(match[1]) for match in _LETTERED.finditer(text))
+    return any(_grouped_cards(_GROUP.findall(run[0])) for run in _RUN.finditer(text)) or any(
+        is_card(match[1]) for match in _LETTERED.finditer(text)
+    )
+
+
+def _has_track(text: str) -> bool:
+    return any(is_card(match[1]) for match in _TRACK.finditer(text))
+
+
+def _has_iban(text: str) -> bool:
+    return any(iban(_SEPARATORS.sub("", match[0]).upper()) for match in _IBAN.finditer(text))
+
+
+def _has_ssn(text: str) -> bool:
+    return "-" in text and any(not match[1].startswith("9") for match in _SOCIAL_SECURITY.finditer(text))
+
+
+def _has_itin(text: str) -> bool:
+    return "-" in text and any(
+        match[1].startswith("9") and int(match[2]) in _ITIN_GROUPS for match in _SOCIAL_SECURITY.finditer(text)
+    )
+
+
+def _has_virtual_nin(text: str) -> bool:
+    return _VIRTUAL_NIN.search(text) is not None
+
+
+def _has_account_in_ussd(text: str) -> bool:
+    return "*" in text and any(_LONG_GROUP.search(match[0]) for match in _USSD.finditer(text))
 
 
 def _is_international(digits: str) -> bool:
     """Whether `digits` after a plus can be a number (E.164): exact lengths where the plan is known."""
     if digits.startswith("1"):
-        return len(digits) == 11 and digits[1] not in "01" and digits[4] not in "01"
-    if digits.startswith("234"):
-        return 10 <= len(digits) <= 14
-    return 9 <= len(digits) <= 16
+        return len(digits) == _AMERICAN_DIGITS and digits[1] not in "01" and digits[4] not in "01"
+    return len(digits) in (_NIGERIAN_DIGITS if digits.startswith("234") else _E164_DIGITS)
 
 
 def _has_phone(text: str) -> bool:
-    if _NIGERIAN.search(text):
-        return True
-    if ("+" in text or "00" in text) and any(
-        _is_international("".join(_GROUP.findall(match[1]))) for match in _INTERNATIONAL.finditer(text)
-    ):
-        return True
-    return _AMERICAN.search(text) is not None or ("0" in text and _BRITISH.search(text) is not None)
+    return (
+        _NIGERIAN.search(text) is not None
+        or any(_is_international("".join(_GROUP.findall(match[1]))) for match in _INTERNATIONAL.finditer(text))
+        or _AMERICAN.search(text) is not None
+        or _BRITISH.search(text) is not None
+    )
 
 
-def _find_social_security(text: str) -> str | None:
-    for match in _SOCIAL_SECURITY.finditer(text):
-        if not match[1].startswith("9"):
-            return "ssn"
-        if int(match[2]) in _ITIN_GROUPS:
-            return "itin"
-    return None
-
-
-def _has_iban(text: str) -> bool:
-    return any(iban(_SEPARATORS.sub("", match[0]).upper()) for match in _IBAN.finditer(text))
+_Check = tuple[str, int, Callable[[str], bool]]
+# Rule, digits that must stand together, question; IBANs have letters between theirs.
+_CHECKS: Final[tuple[_Check, ...]] = (
+    ("pan", 13, _has_card),
+    ("track", 13, _has_track),
+    ("iban", 0, _has_iban),
+    ("ssn", 9, _has_ssn),
+    ("itin", 9, _has_itin),
+    ("vnin", 12, _has_virtual_nin),
+    ("bank_account", 11, _has_account_in_ussd),
+    ("phone", 9, _has_phone),
+)
 
 
 def find_number(text: str) -> str | None:
@@ -126,22 +163,8 @@ def find_number(text: str) -> str | None:
     clusters = _CLUSTER.findall(text)
     if clusters and "-" in text:
         clusters = _CLUSTER.findall(text := _UUID.sub("", text))
-    # Digits that stand together, whatever lies between them: each kind of number needs so many.
-    most = max([len(_NO_DIGITS.sub("", cluster)) for cluster in clusters]) if clusters else 0
-    if most >= _CARD_LENGTHS[0]:
-        if _has_card(text):
-            return "pan"
-        if any(is_card(match[1]) for match in _TRACK.finditer(text)):
-            return "track"
-    if _has_iban(text):
-        return "iban"
-    if most >= _SHORTEST_NUMBER:
-        if "-" in text and (rule := _find_social_security(text)):
+    together = max([len(_NO_DIGITS.sub("", cluster)) for cluster in clusters]) if clusters else 0
+    for rule, least, is_in in _CHECKS:
+        if together >= least and is_in(text):
             return rule
-        if _VIRTUAL_NIN.search(text):
-            return "vnin"
-        if any(_LONG_GROUP.search(match[0]) for match in _USSD.finditer(text)):
-            return "bank_account"
-        if _has_phone(text):
-            return "phone"
     return None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from ipaddress import AddressValueError, IPv6Address
 from typing import Final
 
-import re
-from ipaddress import AddressValueError, IPv6Address
-
 from zentra_otel_posthog.sanitize.checksums import base58check
+from zentra_otel_posthog.sanitize.vocabulary import words
 
 _URL_CREDENTIALS: Final = re.compile(r"://[^\s/?#:@]{0,64}:[^\s/?#@]{1,128}@")
 _DOMAIN: Final = (
@@ -16,8 +17,8 @@ _DOMAIN: Final = (
 )
 _EMAIL: Final = re.compile(r"(?<=[\w%+.'\"!#$&^~-])@" + _DOMAIN)
 # What follows a dot in "hero@3x.webp", "page@v2.html" is a file's type and no top-level domain.
-_FILE_TYPES: Final = frozenset(
-    "png jpg jpeg webp gif svg avif ico css js mjs json html htm xml yml yaml toml pdf csv txt whl tgz".split()
+_FILE_TYPES: Final = words(
+    "png jpg jpeg webp gif svg avif ico css js mjs json html htm xml yml yaml toml pdf csv txt whl tgz"
 )
 _REPOSITORY: Final = re.compile(r"(?<!\w)git\Z")  # git@host
 _OPEN, _CLOSE = r"[\[({<]\s?", r"\s?[\])}>]"
@@ -42,7 +43,16 @@ _MAC_DOTTED: Final = re.compile(
 )
 _GROUP_BEFORE: Final = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{2}[:-]\Z")
 
-_DEGREES: Final = re.compile(r"(?<![\w.])(-?[0-9]{1,2}\.[0-9]{3,18})\s?[,;|]\s{0,2}(-?[0-9]{1,3}\.[0-9]{3,18})(?![\w.])")
+_DOTS_OF_IPV4: Final = 3
+_COLONS_OF_IPV6: Final = 7
+_SHORTEST_MAC: Final = 14
+_SHORTEST_WALLET: Final = 26
+_COARSE_DECIMALS: Final = 3  # a hundred metres; both have at least so many
+_HIGHEST_LATITUDE: Final = 90
+_HIGHEST_LONGITUDE: Final = 180
+_DEGREES: Final = re.compile(
+    r"(?<![\w.])(-?[0-9]{1,2}\.[0-9]{3,18})\s?[,;|]\s{0,2}(-?[0-9]{1,3}\.[0-9]{3,18})(?![\w.])"
+)
 _DEGREES_SIGN: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3,18})?\s?°\s?(?:[0-9]{1,2}|[NSEW]\b)")
 _POINT: Final = re.compile(r"POINT\s?Z?\s?\(\s?-?[0-9]{1,3}\.[0-9]{3}", re.IGNORECASE)
 
@@ -61,74 +71,96 @@ _STREET: Final = re.compile(
 )
 
 
-def _is_email(text: str) -> bool:
-    for match in _EMAIL.finditer(text):
-        if (match[1] or "").lower() in _FILE_TYPES:
-            continue
-        if not _REPOSITORY.search(text, max(0, match.start() - 4), match.start()):
-            return True
-    return False
+def _has_url_credentials(text: str) -> bool:
+    return "@" in text and "://" in text and _URL_CREDENTIALS.search(text) is not None
 
 
-def _is_ipv4(text: str) -> bool:
+def _has_email(text: str) -> bool:
+    if "@" in text:
+        for match in _EMAIL.finditer(text):
+            is_file = (match[1] or "").lower() in _FILE_TYPES
+            if not is_file and not _REPOSITORY.search(text, max(0, match.start() - 4), match.start()):
+                return True
+    return (" " in text or "(" in text or "[" in text) and _SPELLED_EMAIL.search(text) is not None
+
+
+def _has_ipv4(text: str) -> bool:
+    if text.count(".") < _DOTS_OF_IPV4:
+        return False
     for match in _IPV4.finditer(text):
         before = _VERSION_BEFORE.search(text, max(0, match.start() - 16), match.start())
-        is_product = before is not None and (not before[0].endswith("/") or match[0].endswith(".0.0"))
-        if not is_product and not _NOBODY.match(match[0]):
+        is_version = before is not None and (not before[0].endswith("/") or match[0].endswith(".0.0"))
+        if not is_version and not _NOBODY.match(match[0]):
             return True
     return False
 
 
-def _is_ipv6(text: str) -> bool:
-    for match in _IPV6.finditer(text):
-        candidate = match[0]
-        if "::" not in candidate and candidate.count(":") != 7:
-            continue
-        try:
-            address = IPv6Address(candidate)
-        except AddressValueError:
-            continue
-        # Without a digit it is more likely a name in code ("Face::Add").
-        if not (address.is_loopback or address.is_unspecified) and any(map(str.isdigit, candidate)):
-            return True
-    return False
+def _is_ipv6(candidate: str) -> bool:
+    if "::" not in candidate and candidate.count(":") != _COLONS_OF_IPV6:
+        return False
+    try:
+        address = IPv6Address(candidate)
+    except AddressValueError:
+        return False
+    # Without a digit it is more likely a name in code ("Face::Add").
+    return not (address.is_loopback or address.is_unspecified) and any(map(str.isdigit, candidate))
 
 
-def _is_mac(text: str) -> bool:
+def _has_ip(text: str) -> bool:
+    return _has_ipv4(text) or (text.count(":") > 1 and any(_is_ipv6(match[0]) for match in _IPV6.finditer(text)))
+
+
+def _has_mac(text: str) -> bool:
+    if len(text) < _SHORTEST_MAC:
+        return False
     for match in _MAC.finditer(text):
         is_part = _GROUP_BEFORE.search(text, max(0, match.start() - 4), match.start())
         if not is_part and (match[1] == ":" or not match[0].replace("-", "").isdigit()):
             return True
-    return _MAC_DOTTED.search(text) is not None
+    return "." in text and _MAC_DOTTED.search(text) is not None
 
 
-def _is_place(text: str) -> bool:
-    for match in _DEGREES.finditer(text):
-        latitude, longitude = match.groups()
-        is_precise = max(len(latitude.partition(".")[2]), len(longitude.partition(".")[2])) > 3
-        if is_precise and abs(float(latitude)) <= 90 and abs(float(longitude)) <= 180:
-            return True
-    return ("°" in text and _DEGREES_SIGN.search(text) is not None) or _POINT.search(text) is not None
+def _is_precise(latitude: str, longitude: str) -> bool:
+    decimals = max(len(degrees.partition(".")[2]) for degrees in (latitude, longitude))
+    return (
+        decimals > _COARSE_DECIMALS
+        and abs(float(latitude)) <= _HIGHEST_LATITUDE
+        and abs(float(longitude)) <= _HIGHEST_LONGITUDE
+    )
+
+
+def _has_coordinates(text: str) -> bool:
+    if "°" in text and _DEGREES_SIGN.search(text):
+        return True
+    return "." in text and (
+        any(_is_precise(*match.groups()) for match in _DEGREES.finditer(text)) or _POINT.search(text) is not None
+    )
+
+
+def _has_wallet(text: str) -> bool:
+    return len(text) >= _SHORTEST_WALLET and (
+        _WALLET.search(text) is not None or any(base58check(match[0]) for match in _BASE58.finditer(text))
+    )
+
+
+def _has_street(text: str) -> bool:
+    return " " in text and _STREET.search(text) is not None
+
+
+_CHECKS: Final[tuple[tuple[str, Callable[[str], bool]], ...]] = (
+    ("credential", _has_url_credentials),
+    ("email", _has_email),
+    ("ip", _has_ip),
+    ("mac", _has_mac),
+    ("coordinates", _has_coordinates),
+    ("crypto_address", _has_wallet),
+    ("address", _has_street),
+)
 
 
 def find_pattern(text: str) -> str | None:
     """Returns the rule under which folded `text` holds a contact point, a place or a wallet, or None."""
-    if "@" in text:
-        if "://" in text and _URL_CREDENTIALS.search(text):
-            return "credential"
-        if _is_email(text):
-            return "email"
-    if (" " in text or "[" in text or "(" in text) and _SPELLED_EMAIL.search(text):
-        return "email"
-    if text.count(".") > 2 and _is_ipv4(text):
-        return "ip"
-    if text.count(":") > 1 and _is_ipv6(text):
-        return "ip"
-    if len(text) > 13 and (":" in text or "-" in text or "." in text) and _is_mac(text):
-        return "mac"
-    if "." in text or "°" in text:
-        if _is_place(text):
-            return "coordinates"
-    if len(text) > 25 and (_WALLET.search(text) or any(base58check(match[0]) for match in _BASE58.finditer(text))):
-        return "crypto_address"
-    return "address" if " " in text and _STREET.search(text) else None
+    for rule, is_in in _CHECKS:
+        if is_in(text):
+            return rule
+    return None

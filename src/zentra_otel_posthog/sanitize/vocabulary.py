@@ -22,13 +22,13 @@ OPAQUE: Final = {
         "parola, wachtwoord, haslo"
     ),
     "secret": (
-        "secret, token, id token, api key, apikey, access key, private key, signing key, encryption key, master key, "
-        "ssh key, service key, hmac key, webhook key, posthog key, auth key, session key, account key, "
-        "subscription key, consumer key, license key, licence key, host key, bearer, jwt, credential, creds, "
-        "authorization, authorisation, cookie, set cookie, sessionid, sessid, phpsessid, session token, csrf, "
-        "xsrf, csrftoken, mnemonic, seed phrase, seed words, recovery phrase, recovery code, backup code, "
-        "signature, connection string, conn str, keystore, pem, otpauth, totp seed, client assertion, "
-        "code verifier, jeton"
+        "secret, token, id token, access token, refresh token, auth token, api token, device token, push token, "
+        "api key, apikey, access key, private key, signing key, encryption key, master key, ssh key, service key, "
+        "hmac key, webhook key, posthog key, auth key, session key, account key, subscription key, consumer key, "
+        "license key, licence key, host key, bearer, jwt, credential, creds, authorization, authorisation, "
+        "cookie, set cookie, sessionid, sessid, phpsessid, session token, csrf, xsrf, csrftoken, mnemonic, seed "
+        "phrase, seed words, recovery phrase, recovery code, backup code, signature, connection string, conn str, "
+        "keystore, pem, otpauth, totp seed, client assertion, code verifier, jeton"
     ),
     "birth_date": (
         "dob, birth, date of birth, birthday, birthdate, born, date naissance, naissance, nacimiento, nascimento, "
@@ -47,7 +47,8 @@ OPAQUE: Final = {
     ),
 }
 
-# A value under such a key is refused unless it is a plain word ("verified", "not provided").
+# A value under such a key is refused unless it cannot be what the key says: a plain word ("not provided"), and
+# for what consists of digits, one with too few of them.
 NAMED: Final = {
     "pan": (
         "pan, card number, card no, card num, cardno, ccnum, cc number, cc num, cc no, credit card, "
@@ -55,7 +56,7 @@ NAMED: Final = {
     ),
     "password": "pass",
     "cvv": (
-        "cvv, cvc, csc, cvn, cav, cvvcvc, cvd, security code, card code, card verification value, "
+        "cvv, cvc, csc, cvn, cav, cvd, security code, card code, card verification value, "
         "card verification code, card verification"
     ),
     "pin": "pin, mpin, tpin, pin code, pin block",
@@ -78,7 +79,7 @@ NAMED: Final = {
         "routing number, routing no, routing num, aba, rtn, transit number, aba number, aba routing, "
         "ach routing, wire routing, bank routing"
     ),
-    "ssn": "ssn, social security, social security number, social insurance number, ssn itin",
+    "ssn": "ssn, social security, social security number, social insurance number",
     "itin": "itin",
     "ein": "ein, fein, employer identification, employer identification number, business tax id, federal tax id",
     "bvn": "bvn, bank verification number, bank verification no, bank verification",
@@ -102,7 +103,7 @@ NAMED: Final = {
         "national insurance, national insurance number, id value"
     ),
     "email": (
-        "email, e mail, emailaddress, mail address, mailaddress, email id, emailid, correo, "
+        "email, e mail, mail address, email id, correo, "
         "correo electronico, courriel, imel"
     ),
     "phone": (
@@ -132,7 +133,7 @@ NAMED: Final = {
     ),
     "crypto_address": (
         "wallet address, crypto address, btc address, eth address, usdt address, deposit address, "
-        "blockchain address, contract address, trc20 address, erc20 address, payout wallet address"
+        "blockchain address, contract address, trc20 address, erc20 address"
     ),
     "card_expiry": "card expiry, card expiration, card exp, valid thru, exp month, exp year, "
     "expiry month, expiry year, expiration month, expiration year",
@@ -162,48 +163,58 @@ HINTS: Final = {
 }
 
 # The word before "name" that makes it a person's; any other makes it a thing's, a bank's, a merchant's.
-PERSONS: Final = words("first last middle full given family maiden other sur fore customer client user holder account acct "
-    "accountholder beneficiary recipient receiver sender payee payer originator remitter debtor creditor director "
-    "shareholder signatory owner guarantor kin nextofkin nok contact employee staff student patient mother mothers "
-    "father fathers spouse parent referrer referee preferred birth officer agent person individual "
-    "subscriber drawer depositor nominee partner child borrower tenant driver rider passenger card "
-    "cardholder real insured member applicant shipping billing buyer seller caller dependant dependent "
-    "husband wife nick login destination counterparty invitee")
+PERSONS: Final = words(
+    "first last middle full given family maiden other sur fore customer client user holder account acct "
+    "accountholder beneficiary recipient receiver sender payee payer originator remitter debtor creditor "
+    "director shareholder signatory owner guarantor kin nextofkin nok contact employee staff student patient "
+    "mother mothers father fathers spouse parent referrer referee preferred birth officer agent person "
+    "individual subscriber drawer depositor nominee partner child borrower tenant driver rider passenger card "
+    "cardholder real insured member applicant shipping billing buyer seller caller dependant dependent husband "
+    "wife nick login destination counterparty invitee"
+)
 MAYBE_PERSONS: Final = words("legal display profile registered trustee official verified bvn nin kyc")
 
 # After the last telling word, these say that the value is about the thing and is not the thing itself.
-ABOUT: Final = words("verified verification verify status state type kind last4 four hash hashed sha md5 md count counts cnt "
+ABOUT: Final = words(
+    "verified verification verify status state type kind last4 four hash hashed sha md5 md count counts cnt "
     "total score scores result results check checked checks checksum match matched matches mismatch valid "
     "validity invalid validated provided present set enabled disabled required requested sent received "
     "confirmed changed change updated created linked link method channel provider vendor source template "
     "version format length len size attempt attempts retries retry tries strength policy ttl timeout age "
     "country currency brand scheme network tier level risk flag os model domain category class mode reason "
-    "error errors failure failed success consent permission permissions preference shown used usage limit "
-    "rate ratio pct percent ms ns us ts at seconds minutes hours days bank issuer bin iin product design "
-    "quality confidence similarity enquiry lookup step stage screen page form field label hint strategy "
-    "masked redacted encrypted tokenized pseudonym region city lga province continent timezone offset "
-    "locale language index position rank algorithm alg scope scopes audience issued expired expiry expires "
-    "expiration delivered opened clicked bounced campaign offer event banner button tab section feature "
-    "experiment variant frequency latency duration time amount balance fee minor major volume exists "
-    "missing available supported unique duplicate blocked blacklisted locked unlocked reset rule rules "
-    "regex pattern entropy accuracy radius precision granted denied completed pending approved rejected "
-    "submitted reviewed toggled view viewed views visible hidden carrier operator prefix service sync app "
-    "platform fingerprint configured ok")
+    "error errors failure failed success consent permission permissions preference shown used usage limit rate "
+    "ratio pct percent ms ns us ts at seconds minutes hours days bank issuer bin iin product design quality "
+    "confidence similarity enquiry lookup step stage screen page form field label hint strategy masked redacted "
+    "encrypted tokenized pseudonym region city lga province continent timezone offset locale language index "
+    "position rank algorithm alg scope scopes audience issued expired expiry expires expiration delivered "
+    "opened clicked bounced campaign offer event banner button tab section feature experiment variant frequency "
+    "latency duration time amount balance fee minor major volume exists missing available supported unique "
+    "duplicate blocked blacklisted locked unlocked reset rule rules regex pattern entropy accuracy radius "
+    "precision granted denied completed pending approved rejected submitted reviewed toggled view viewed views "
+    "visible hidden carrier operator prefix service sync app platform fingerprint configured ok"
+)
 
 # "Address" of these is one in a network or in memory, and is judged by its content alone.
-NOT_POSTAL: Final = words("server host net network source destination local socket sock listen bind memory http url base")
+NOT_POSTAL: Final = words(
+    "server host net network source destination local socket sock listen bind memory http url base"
+)
 
 # What expires under these words is not a card.
-NOT_CARDS: Final = words("token session otp link cache cookie key document offer subscription plan licence license password code "
+NOT_CARDS: Final = words(
+    "token session otp link cache cookie key document offer subscription plan licence license password code "
     "quote rate invite hold promo coupon consent lock window experiment shard url lease certificate cert "
-    "reservation trial voucher points message job order request")
+    "reservation trial voucher points message job order request"
+)
 
 # A token of these is a position in a list.
 CURSORS: Final = words("page next previous prev continuation pagination sync cursor resume")
 
 # Words that tell nothing, but that keys glue to those that do ("newpassword").
-FILLERS: Final = words("refresh access residential permanent mailing delivery registered new old current confirm confirmed repeat login transaction transfer ussd atm webhook web app api bank "
-    "server db database smtp admin root main primary secondary backup home work office private personal raw full the user")
+FILLERS: Final = words(
+    "refresh access residential permanent mailing delivery registered new old current confirm confirmed repeat "
+    "login transaction transfer ussd atm webhook web app api bank server db database smtp admin root main "
+    "primary secondary backup home work office private personal raw full the user"
+)
 
 # An identifier of the thing (not the thing): accepted where it looks like one.
 REFERENCES: Final = words("id ids ref reference uuid guid ulid")
@@ -212,15 +223,23 @@ REFERENCES: Final = words("id ids ref reference uuid guid ulid")
 ENDINGS: Final = REFERENCES | words("number no num value text info details raw input data")
 
 # What a key's word says about the type of an innocent value.
-AMOUNTS: Final = words("amount amounts balance total fee fees limit price minor major volume tax cost refund sum delta "
-    "principal interest revenue spend spent charges discount commission levy turnover quota kobo cents "
-    "naira gross count counts index offset rank size length score scores rate ratio pct percent confidence "
-    "partition sequence seq port bytes quantity qty number_of attempts retries")
-MOMENTS: Final = words("at ts timestamp time date epoch unix nano nanos ns us ms micros millis since until month day year week "
-    "hour duration elapsed latency ttl seconds minutes s")
+AMOUNTS: Final = words(
+    "amount amounts balance total fee fees limit price minor major volume tax cost refund sum delta principal "
+    "interest revenue spend spent charges discount commission levy turnover quota kobo cents naira gross count "
+    "counts index offset rank size length score scores rate ratio pct percent confidence partition sequence seq "
+    "port bytes quantity qty attempts retries"
+)
+MOMENTS: Final = words(
+    "at ts timestamp time date epoch unix nano nanos ns us ms micros millis since until month day year week "
+    "hour duration elapsed latency ttl seconds minutes s"
+)
 VERSIONS: Final = words("version versions release build firmware revision sdk runtime")
 DIGESTS: Final = words("hash commit sha sha1 sha256 sha512 md5 digest checksum fingerprint etag revision crc")
-TRACES: Final = words("trace span traceparent traceid spanid parentid parentspanid threadid snowflake snowflakeid messageid pid "
-    "parentspan")
-CODES: Final = words("rrn stan mcc imad omad cusip isin sedol lei sku ean gtin upc barcode isbn bin iin merchantcategory "
-    "terminal terminalid tid nipsession nibsssession tracenumber achtrace bankcode branchcode")
+TRACES: Final = words(
+    "trace span traceparent traceid spanid parentid parentspanid threadid snowflake snowflakeid messageid pid "
+    "parentspan"
+)
+CODES: Final = words(
+    "rrn stan mcc imad omad cusip isin sedol lei sku ean gtin upc barcode isbn bin iin merchantcategory "
+    "terminal terminalid tid nipsession nibsssession tracenumber achtrace bankcode branchcode"
+)

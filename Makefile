@@ -1,0 +1,41 @@
+# Every target works from a fresh clone with nothing but Python 3.11 or later, pip and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-all lint format bench wheel clean
+
+demo: $(VENV)/.demo  ## run a small bank with seeded customers and show what PostHog gets
+	$(BIN)/zentra-otel-posthog demo
+
+test: $(VENV)/.dev  ## the default suite, under three minutes
+	$(BIN)/python -m pytest -n 2
+
+test-all: $(VENV)/.dev  ## the default suite and the long tests
+	$(BIN)/python -m pytest -n 2 -m ''
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.bench  ## ratios against the hand-written span and the official client
+	$(BIN)/python benchmarks/run.py
+
+wheel: $(VENV)/.dev
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+
+clean:
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.demo $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed: make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	touch $@

@@ -1,0 +1,134 @@
+"""Benchmarks: each figure is a ratio of two things measured in one run, interleaved, medians of many rounds.
+
+Run with ``make bench``. The limit is the span and event that a developer would have written by hand; the peer is the
+official PostHog client beside it.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import posthog
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from rich.console import Console
+from rich.table import Table
+
+import zentra_otel_posthog
+from zentra_otel_posthog import card, payment
+
+_ROUNDS = 151
+_CALLS = 200  # a round
+
+# No processor sits on this provider: it is the limit.
+_bare = TracerProvider().get_tracer("by hand")
+
+
+@card(properties={"cardType": "card_type"})
+def issue(customer_id: str, card_type: str, tier: str) -> None:
+    """Record one event."""
+
+
+@payment
+def charge(customer_id: str, amount_minor: int, currency: str, method: str) -> None:
+    """Record two events, payment.pending and payment.completed."""
+
+
+def issue_by_hand(customer_id: str, card_type: str, tier: str) -> None:  # noqa: ARG001  as issue
+    """Record one event on a span."""
+    with _bare.start_as_current_span("issue") as span:
+        span.add_event("card.issued", {"cardType": card_type, "tier": tier})
+
+
+def charge_by_hand(customer_id: str, amount_minor: int, currency: str, method: str) -> None:  # noqa: ARG001  as charge
+    """Record two events on a span."""
+    with _bare.start_as_current_span("charge") as span:
+        span.add_event("payment.pending", {"amount_minor": amount_minor, "currency": currency, "method": method})
+        span.add_event("payment.completed", {"amount_minor": amount_minor, "currency": currency, "method": method})
+
+
+def issue_with_client(client: posthog.Posthog) -> Callable[[str, str, str], None]:
+    """Return what a developer writes without this package: a span, and a capture beside it."""
+
+    def issue_and_capture(customer_id: str, card_type: str, tier: str) -> None:
+        issue_by_hand(customer_id, card_type, tier)
+        client.capture("card.issued", distinct_id=customer_id, properties={"cardType": card_type, "tier": tier})
+
+    return issue_and_capture
+
+
+@contextmanager
+def receiver() -> Iterator[str]:
+    """Run a receiver in another process, so that its work is not ours, and yield its address."""
+    command = [sys.executable, "-m", "zentra_otel_posthog.inspector", "--quiet"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+def measure(*calls: Callable[[], Any]) -> list[float]:
+    """Return the median microseconds of each call, the calls interleaved round by round."""
+    rounds: list[list[float]] = []
+    for _ in range(_ROUNDS):
+        gc.collect()
+        times = []
+        for call in calls:
+            start = time.perf_counter_ns()
+            for _ in range(_CALLS):
+                call()
+            times.append((time.perf_counter_ns() - start) / _CALLS / 1000)
+        rounds.append(times)
+    return [statistics.median(column) for column in zip(*rounds, strict=True)]
+
+
+def main() -> int:
+    """Measure and print the table."""
+    table = Table(title="A decorated call: conversion, sanitizing and durable append included")
+    for heading in ("measure", "ours µs", "other µs", "ratio"):
+        table.add_column(heading, justify="left" if heading == "measure" else "right")
+    with receiver() as host, tempfile.TemporaryDirectory() as spool:
+        trace.set_tracer_provider(TracerProvider())
+        # The default settings: the sender delivers while we measure, as it does for users.
+        zentra_otel_posthog.configure(api_key="phc_benchmark", host=host, spool_dir=spool)
+        calls = measure(
+            lambda: issue("usr_1", "virtual", "gold"),
+            lambda: issue_by_hand("usr_1", "virtual", "gold"),
+            lambda: charge("usr_1", 125_000, "NGN", "card"),
+            lambda: charge_by_hand("usr_1", 125_000, "NGN", "card"),
+        )
+        # Only now: its consumer threads would slow the others down.
+        client = posthog.Posthog("phc_benchmark", host=host)
+        with_client = issue_with_client(client)
+        calls += measure(
+            lambda: issue("usr_1", "virtual", "gold"),
+            lambda: with_client("usr_1", "virtual", "gold"),
+        )
+        for label, ours, other in (
+            ("one event, against span and add_event by hand", *calls[0:2]),
+            ("two events, against span and two add_event by hand", *calls[2:4]),
+            ("one event, against span by hand and posthog.capture", *calls[4:6]),
+        ):
+            table.add_row(label, f"{ours:.1f}", f"{other:.1f}", f"{ours / other:.2f}")
+        zentra_otel_posthog.shutdown(timeout=30)
+        client.shutdown()
+    console = Console(width=100)
+    console.print(table)
+    machine = f"Python {sys.version.split()[0]}, {os.cpu_count()} cores"
+    console.print(f"medians of {_ROUNDS} rounds of {_CALLS} calls, {machine}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
