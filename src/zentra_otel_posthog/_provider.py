@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import weakref
 from typing import Any, Final
 
@@ -17,7 +16,6 @@ _logger = logging.getLogger("zentra_otel_posthog")
 
 _SCOPE: Final = "zentra_otel_posthog"
 
-_lock = threading.Lock()
 _attached: weakref.WeakSet[Any] = weakref.WeakSet()
 _tracer: Tracer | None = None
 
@@ -35,14 +33,14 @@ def attach() -> Tracer:
     if isinstance(provider, trace.ProxyTracerProvider):
         _tracer = None  # look again at the next call: the application may install its provider late
         return found
-    with _lock:
-        if not hasattr(provider, "add_span_processor"):
-            _logger.info(
-                "%s takes no span processor: events that other code records on its spans are not captured",
-                type(provider).__qualname__,
-            )
-        elif provider not in _attached:
-            provider.add_span_processor(PostHogSpanProcessor())
-            _attached.add(provider)
-        _tracer = found
+    if not hasattr(provider, "add_span_processor"):
+        _logger.info(
+            "%s takes no span processor: events that other code records on its spans are not captured",
+            type(provider).__qualname__,
+        )
+    elif provider not in _attached:
+        # Two threads may both get here; a span is converted once whatever the number of processors.
+        _attached.add(provider)
+        provider.add_span_processor(PostHogSpanProcessor())
+    _tracer = found
     return found

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import sys
 from collections.abc import Mapping
+from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, cast
 
@@ -29,6 +32,7 @@ class Identity(NamedTuple):
         tenant: The tenant, PostHog's group.
         platform: ``ios``, ``android`` or ``web``.
         user_tier: The person's tier at the tenant.
+        sequence: Which ``identify`` block began later.
     """
 
     distinct_id: object = None
@@ -36,9 +40,15 @@ class Identity(NamedTuple):
     tenant: object = None
     platform: object = None
     user_tier: object = None
+    sequence: int = 0
 
 
 NOBODY: Final = Identity()
+
+_sequence: Final = itertools.count(1)
+# The OpenTelemetry context carries identity wherever tracing's own instrumentation carries that. This variable keeps
+# it where a framework puts an older context back: FastAPI 0.165 does so between a dependency and its endpoint.
+_latest: Final[ContextVar[Identity]] = ContextVar("zentra-posthog-identity", default=NOBODY)
 
 
 class identify:  # noqa: N801  reads as the verb it is
@@ -49,8 +59,8 @@ class identify:  # noqa: N801  reads as the verb it is
         with identify("usr_1", tenant="acme", platform="ios", user_tier="gold"):
             charge(amount_minor=125000, currency="NGN", method="card")
 
-    It lives in the OpenTelemetry context, so it follows the block's own calls, coroutines and tasks. An inner block
-    inherits what it does not name; one that names another person inherits the tenant alone.
+    It follows the block's own calls, coroutines and tasks. An inner block inherits what it does not name; one that
+    names another person inherits the tenant alone.
 
     Args:
         distinct_id: The person's opaque id. Personal data becomes a pseudonym or is refused.
@@ -70,34 +80,32 @@ class identify:  # noqa: N801  reads as the verb it is
         user_tier: object = None,
     ) -> None:
         self._given = Identity(distinct_id, session_id, tenant, platform, user_tier)
-        self._tokens: list[Any] = []
+        self._tokens: list[tuple[Token[Context], Token[Identity]]] = []
 
     def __enter__(self) -> Self:
         """Begin the block."""
-        outer = from_context(otel_context.get_current())
-        given = self._given
-        if given.distinct_id is not None and given.distinct_id != outer.distinct_id and outer.distinct_id is not None:
-            outer = Identity(tenant=outer.tenant)
-        inner = Identity(
-            *(
-                own if own is not None else inherited
-                for own, inherited in (
-                    (given.distinct_id, outer.distinct_id),
-                    (given.session_id, outer.session_id),
-                    (given.tenant, outer.tenant),
-                    (given.platform, outer.platform),
-                    (given.user_tier, outer.user_tier),
-                )
-            )
-        )
-        self._tokens.append(otel_context.attach(otel_context.set_value(_KEY, inner)))
+        context = otel_context.get_current()
+        inner = _inherit(self._given, from_context(context))
+        attached = otel_context.attach(otel_context.set_value(_KEY, inner, context))
+        self._tokens.append((attached, _latest.set(inner)))
         return self
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """End the block."""
-        otel_context.detach(self._tokens.pop())
+        attached, latest = self._tokens.pop()
+        otel_context.detach(attached)
+        # A generator that is closed by another task ends the block in that task's context, where it never began.
+        with contextlib.suppress(ValueError):
+            _latest.reset(latest)
+
+
+def _inherit(given: Identity, outer: Identity) -> Identity:
+    if given.distinct_id is not None and outer.distinct_id is not None and given.distinct_id != outer.distinct_id:
+        outer = Identity(tenant=outer.tenant)
+    pairs = zip(given[:-1], outer[:-1], strict=True)
+    return Identity(*(own if own is not None else inherited for own, inherited in pairs), sequence=next(_sequence))  # type: ignore[arg-type]  # five fields, five pairs
 
 
 def from_context(context: Context) -> Identity:
@@ -106,9 +114,11 @@ def from_context(context: Context) -> Identity:
     Args:
         context: An OpenTelemetry context.
     """
-    identity = context.get(_KEY)
-    if identity is not None:
-        return cast("Identity", identity)
+    identity, latest = cast("Identity", context.get(_KEY, NOBODY)), _latest.get()
+    if latest.sequence > identity.sequence:
+        return latest
+    if identity is not NOBODY:
+        return identity
     # Only where the application uses it: importing posthog costs more than all of this package.
     if (contexts := sys.modules.get("posthog.contexts")) is not None:
         distinct_id, session_id = contexts.get_context_distinct_id(), contexts.get_context_session_id()

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection
 from typing import Any
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]  # it carries no types
 
 from zentra_otel_posthog import runtime
-from zentra_otel_posthog.config import SettingsError
-
-_logger = logging.getLogger("zentra_otel_posthog")
 
 
 class ZentraInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # likewise
@@ -22,10 +18,10 @@ class ZentraInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # likewise
         return ()
 
     def _instrument(self, **kwargs: Any) -> None:
-        try:
+        if kwargs:
             runtime.configure(**kwargs)
-        except SettingsError as error:
-            _logger.error("analytics is off: %s", error)  # noqa: TRY400  the message says it all
+        else:
+            runtime.current()
 
     def _uninstrument(self, **_: Any) -> None:
         runtime.shutdown()

@@ -49,6 +49,22 @@ class Runtime:
             telemetry.lost("sink")
             telemetry.internal_error("sink", error)
 
+    def flush(self, timeout: float) -> bool:
+        """Deliver what was appended, within so many seconds. Return whether all of it was."""
+        try:
+            return self.sink is None or self.sink.flush(timeout)
+        except Exception as error:
+            telemetry.internal_error("flush", error)
+            return False
+
+    def shutdown(self, timeout: float) -> bool:
+        """Flush and stop working in the background. Return as ``flush``."""
+        try:
+            return self.sink is None or self.sink.shutdown(timeout)
+        except Exception as error:
+            telemetry.internal_error("shutdown", error)
+            return False
+
 
 _lock = threading.RLock()
 _runtime: Runtime | None = None
@@ -98,7 +114,7 @@ def flush(timeout: float = 10.0) -> bool:
     Returns:
         True where PostHog has accepted all of it. Otherwise the rest stays in the spool and is sent later.
     """
-    return _runtime is None or _runtime.sink is None or _runtime.sink.flush(timeout)
+    return _runtime is None or _runtime.flush(timeout)
 
 
 def shutdown(timeout: float = 10.0) -> bool:
@@ -113,7 +129,7 @@ def shutdown(timeout: float = 10.0) -> bool:
     global _replaceable  # noqa: PLW0603  one runtime a process
     with _lock:
         _replaceable = True
-        return _runtime is None or _runtime.sink is None or _runtime.sink.shutdown(timeout)
+        return _runtime is None or _runtime.shutdown(timeout)
 
 
 def replace(runtime: Runtime | None) -> Runtime | None:
@@ -154,8 +170,8 @@ def _configured_by_default() -> Runtime:
 def _configure(arguments: Mapping[str, object]) -> Runtime:
     settings = config.load(arguments)
     _declare_events(settings)
-    if _runtime is not None and _runtime.sink is not None:
-        _runtime.sink.shutdown(0)
+    if _runtime is not None:
+        _runtime.shutdown(0)
     _install_hooks()
     runtime = Runtime(settings, _sink(settings))
     replace(runtime)

@@ -53,3 +53,16 @@ def captured_events(**settings: Any) -> Iterator[list[Capture]]:
     finally:
         runtime.replace(before)
         telemetry.raise_internal_errors(enabled=raised_before)
+
+
+try:
+    import pytest
+except ImportError:  # an application without pytest uses the context manager alone
+    pass
+else:
+
+    @pytest.fixture
+    def posthog_events() -> Iterator[list[Capture]]:
+        """Collect what the test captures instead of sending it."""
+        with captured_events() as captures:
+            yield captures

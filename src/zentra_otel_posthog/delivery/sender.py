@@ -27,7 +27,13 @@ _BACKOFF_FIRST: Final = 0.5  # seconds
 _BACKOFF_MAX: Final = 60.0
 _AGAIN: Final = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 _DIVIDE: Final = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
-_KEY_REFUSED: Final = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+# A wrong key, host or proxy: nothing is wrong with the captures, so they wait until the setting is corrected.
+_MISCONFIGURED: Final = {
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+}
 _SERVER_ERRORS: Final = 500
 
 
@@ -53,7 +59,7 @@ class Sender:
         self._flush_at = flush_at
         self._flush_interval = flush_interval
         self._max_retries = max_retries
-        self._key_refusal_told = False
+        self._misconfiguration_told = False
         self._reset()
 
     def _reset(self) -> None:
@@ -182,8 +188,8 @@ class Sender:
             return _Outcome.DONE
         if answer.status in _DIVIDE:
             return self._divide(lines, answer.status, deadline)
-        if answer.status in _KEY_REFUSED:
-            self._tell_key_refusal(answer.status)
+        if answer.status in _MISCONFIGURED or answer.status < HTTPStatus.BAD_REQUEST:
+            self._tell_misconfigured(answer.status)
             self._back_off(None, slowly=True)
             return _Outcome.LATER
         if answer.status in _AGAIN or answer.status >= _SERVER_ERRORS:
@@ -214,11 +220,10 @@ class Sender:
         if retry_after is not None:
             self._not_before = now + retry_after
 
-    def _tell_key_refusal(self, status: int) -> None:
-        if not self._key_refusal_told:
-            self._key_refusal_told = True
+    def _tell_misconfigured(self, status: int) -> None:
+        if not self._misconfiguration_told:
+            self._misconfiguration_told = True
             _logger.error(
-                "PostHog answered %d: POSTHOG_API_KEY is not accepted. Captures are kept in the spool; "
-                "correct the key and restart to deliver them",
+                "PostHog answered %d: check POSTHOG_API_KEY and POSTHOG_HOST. Captures are kept in the spool until then",
                 status,
             )

@@ -82,6 +82,8 @@ class _FileSegment:
         self.release()
 
     def release(self) -> None:
+        # Explicitly: a child that was forked meanwhile may hold a copy of the descriptor, and the lock with it.
+        fcntl.flock(self.descriptor, fcntl.LOCK_UN)
         os.close(self.descriptor)
 
 

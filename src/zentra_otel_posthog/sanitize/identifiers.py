@@ -24,6 +24,13 @@ _DISTINCT_ID_LENGTH: Final = 200  # PostHog cuts longer ones, which would merge 
 _GROUP_KEY_LENGTH: Final = 400  # likewise
 # Phone, account, BVN, NIN and card numbers have so many digits; counters of a database rarely do.
 _PERSONAL_NUMBER: Final = re.compile(r"[0-9]{9,16}")
+# A UUID, a hexadecimal id or a ULID, perhaps behind a short prefix: by chance one in three thousand passes an IBAN's or
+# a card's checksum, and its person would vanish from analytics.
+_OPAQUE: Final = re.compile(
+    r"(?:[A-Za-z]{1,12}[_-])?"
+    r"(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=(?:[0-9]*[a-f]){2})[0-9a-f]{16,64}|"
+    r"(?=(?:[0-9]*[A-Z]){2})[0-7][0-9A-HJKMNP-TV-Z]{25})"
+)
 _PSEUDONYM: Final = re.compile(r"psn1_[0-9a-f]{40}")
 _DOMAIN: Final = b"zentra-otel-posthog/1/"
 _CACHED: Final = 8192
@@ -97,7 +104,7 @@ class IdentifierGate:
             return None, "illegal_id"
         if _PSEUDONYM.fullmatch(text):
             return text, None
-        rule = _personal(text, length)
+        rule = _personal(purpose, text, length)
         if rule is None:
             return text, None
         return (self._pseudonym(purpose, text), rule) if self._key is not None else (None, rule)
@@ -109,9 +116,13 @@ class IdentifierGate:
         return f"psn1_{digest[:20].hex()}"
 
 
-def _personal(text: str, length: int) -> str | None:
+def _personal(purpose: str, text: str, length: int) -> str | None:
     if len(text) > length:
         return "length"
+    if purpose == "distinct_id" and len(text.split()) > 1:
+        return "free_text"  # no opaque id has a space in it, and every full name has
+    if _OPAQUE.fullmatch(text):
+        return None
     if _PERSONAL_NUMBER.fullmatch(text):
         return "personal_number"
     return detectors.find(text)
