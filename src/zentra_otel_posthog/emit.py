@@ -21,7 +21,6 @@ from zentra_otel_posthog.identity import Identity
 from zentra_otel_posthog.processors import RecordedName
 from zentra_otel_posthog.sanitize.schema import clean_declared, clean_undeclared
 
-
 _recorded_name = lru_cache(maxsize=1024)(RecordedName)
 
 

@@ -105,7 +105,8 @@ def _inherit(given: Identity, outer: Identity) -> Identity:
     if given.distinct_id is not None and outer.distinct_id is not None and given.distinct_id != outer.distinct_id:
         outer = Identity(tenant=outer.tenant)
     pairs = zip(given[:-1], outer[:-1], strict=True)
-    return Identity(*(own if own is not None else inherited for own, inherited in pairs), sequence=next(_sequence))  # type: ignore[arg-type]  # five fields, five pairs
+    completed = Identity(*(own if own is not None else inherited for own, inherited in pairs))  # type: ignore[arg-type]  # five fields, five pairs
+    return completed._replace(sequence=next(_sequence))
 
 
 def from_context(context: Context) -> Identity:

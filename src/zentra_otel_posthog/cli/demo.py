@@ -28,7 +28,7 @@ def run(_: argparse.Namespace, rest: Sequence[str]) -> int:
     """Run the demo with the arguments that are its own."""
     examples = next((folder for folder in _EXAMPLES if (folder / "bank").is_dir()), None)
     if examples is None:
-        print("the demo's files are missing: install the package from its wheel or run it in a checkout", file=sys.stderr)
+        sys.stderr.write("the demo's files are missing: install the package from its wheel, or run it in a checkout\n")
         return 2
     sys.path.insert(0, str(examples))
     from bank.demo import main  # noqa: PLC0415  found in a folder that is known only now

@@ -224,6 +224,6 @@ class Sender:
         if not self._misconfiguration_told:
             self._misconfiguration_told = True
             _logger.error(
-                "PostHog answered %d: check POSTHOG_API_KEY and POSTHOG_HOST. Captures are kept in the spool until then",
+                "PostHog answered %d: check POSTHOG_API_KEY and POSTHOG_HOST; captures wait in the spool until then",
                 status,
             )

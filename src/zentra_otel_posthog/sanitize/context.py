@@ -21,7 +21,7 @@ _ANNOUNCED: Final = {
         "tin": "tin tax taxpayer firs",
         "some_account": "account acct acc accountnumber accountno konto compte cuenta",
         "bank_account": (
-            "nuban bank beneficiary gtb gtbank zenith uba wema kuda opay palmpay moniepoint sterling stanbic polaris "
+            "nuban bank beneficiary swift bic gtb gtbank zenith uba wema kuda opay palmpay moniepoint sterling stanbic polaris "
             "fcmb ecobank keystone providus"
         ),
         "routing_number": "routing aba rtn ach wire fedwire",
@@ -71,13 +71,15 @@ _CODES: Final = (
         re.compile(
             rf"{FROM}(?:(?:{_ONE_TIME}){_GAP}{_SIX}{TO}"
             rf"|(?:use|enter|your|with|the) (?:code|token)[^0-9A-Za-z]{{0,3}}(?:is )?{_SIX}{TO}"
+            rf"|(?:use|enter) {_SIX} to "
             rf"|code[^0-9A-Za-z]{{0,3}}[0-9]{{4,8}} to (?:log|sign|verify|confirm|continue|complete)"
             rf"|{_SIX}[^0-9A-Za-z]{{1,4}}(?:is |as |was |= ?)(?:your |the |my )?(?:[a-z]{{1,20}} ){{0,2}}"
             rf"(?:otp|code|passcode|pin|one-time){TO})"
+            rf"|(?:\A|[.;,!>] ?)code[ :=]{{1,3}}[0-9]{{6}}{TO}"
         ),
     ),
 )
-_CODE_WORDS: Final = re.compile(r"cvv|cvc|csc|cvn|cid|code|pin|otp|2fa|mfa|token|one.time")
+_CODE_WORDS: Final = re.compile(r"cvv|cvc|csc|cvn|cid|code|pin|otp|2fa|mfa|token|one.time|use |enter ")
 
 
 def _find_code(lower: str) -> str | None:
@@ -112,7 +114,7 @@ def find_announced(text: str) -> str | None:
         text = lower
     if rule := _find_code(lower):
         return rule
-    for match in _WORD.finditer(lower.replace("a/c", "acc")):
+    for match in _WORD.finditer(lower.replace("a/c", "acc").replace("d.o.b", "dob  ")):
         rule = _ANNOUNCED.get(match[0])
         if rule is None:
             continue

@@ -41,6 +41,8 @@ _VENDORS: Final = (
     r"access-(?:sandbox|development|production)-[0-9a-f-]{36}|sb[pt]_[0-9a-f]{36,64}|sb_secret_[\w-]{20,64}",
     r"PMAK-[0-9a-f-]{40,80}|dp\.[a-z]{2}\.[A-Za-z0-9]{40,64}|pul-[0-9a-f]{40}|figd_[\w-]{30,64}",
     r"AAAA[\w-]{7}:[\w-]{100,256}|gAAAAA[\w-]{50,4096}={0,2}|AGE-SECRET-KEY-1[A-Z0-9]{50,64}|[xyz]prv[1-9A-Za-z]{100,120}",
+    r"[\w.~-]{3}[0-9]Q~[\w.~-]{31,34}|[MNO][\w-]{23,27}\.[\w-]{6}\.[\w-]{27,40}",  # Azure, Discord
+    r"hooks\.slack\.com/services/[\w/]{20,64}|discord(?:app)?\.com/api/webhooks/[0-9]{15,20}/[\w-]{40,80}",
 )
 _API_KEY: Final = re.compile(r"(?<![A-Za-z0-9])(?:" + "|".join(_VENDORS) + ")")
 _SIGNED: Final = re.compile(r"(?<![A-Za-z0-9])ey[JK][\w-]{8,4096}\.[\w-]{4,8192}(?:\.[\w-]{0,8192}){0,3}")
@@ -48,6 +50,11 @@ _PRIVATE_KEY: Final = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY|PuTTY-U
 # What password hashing functions return (crypt(5), PHC string format): good for guessing at leisure.
 _PASSWORD_HASH: Final = re.compile(
     r"\$(?:2[abxy]?|argon2(?:id|i|d)|scrypt|pbkdf2[a-z0-9-]{0,10}|[1567y])\$[^\s$]{2,128}\$?\S{8}"
+)
+_PASSWORD_SAID: Final = re.compile(
+    r"(?<![A-Za-z0-9])(?:password|passwd|pwd|passphrase|passcode)(?: is| was)?[ :=]{1,3}['\"]?"
+    r"(?=\S{0,128}[0-9])(?=\S{0,128}[a-z])(?=(?-i:\S{0,128}[A-Z!@#$%^&*]))\S{6,128}",
+    re.IGNORECASE,
 )
 _BEARER: Final = re.compile(
     r"(?<![A-Za-z0-9])(?:bearer|token|apikey|splunk|hawk|digest|negotiate|ntlm|oauth)[ :=]{1,3}"
@@ -83,6 +90,10 @@ def _has_password_hash(text: str) -> bool:
     return text.count("$") > 1 and _PASSWORD_HASH.search(text) is not None
 
 
+def _has_said_password(text: str) -> bool:
+    return " " in text and _PASSWORD_SAID.search(text) is not None
+
+
 def _has_header(text: str) -> bool:
     if " " not in text and ":" not in text and "=" not in text:
         return False
@@ -94,6 +105,7 @@ _CHECKS: Final[tuple[tuple[str, Callable[[str], bool]], ...]] = (
     ("jwt", _has_signed),
     ("private_key", _has_private_key),
     ("password", _has_password_hash),
+    ("password", _has_said_password),
     ("credential", _has_header),
 )
 

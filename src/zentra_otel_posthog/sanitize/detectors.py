@@ -65,6 +65,7 @@ _LEAST_DIGITS: Final = {
     "card_expiry": 1,
     "coordinates": 1,
     "postcode": 2,
+    "birth_date": 2,
     "driving_licence": 3,
 }
 _DIGITS_OF_AN_ID: Final = 5
@@ -191,6 +192,8 @@ def _is_refused(text: str, found: KeyProfile) -> bool:
     if is_masked(text) or (found.reference and _IDENTIFIER.fullmatch(text)):
         return False
     if found.opaque:
+        if found.refused == "address" and _PLAIN.fullmatch(text):
+            return False  # "utility_bill": addresses have a number or a capital
         return found.refused in {"password", "secret"} or not is_partly_masked(text)
     if is_partly_masked(text):
         return False
@@ -214,7 +217,7 @@ def _find(text: str, found: KeyProfile, layer: int) -> str | None:
         return "too_long"
     if found.refused is not None and _is_refused(text, found):
         return found.refused
-    if _PLAIN.fullmatch(text) and " dot " not in text:
+    if _PLAIN.fullmatch(text) and "dot" not in text:
         return None
     folded = fold(text)
     if found.hints and (rule := _hinted(folded, found.hints)):

@@ -137,7 +137,7 @@ def _name_match(words: list[str], index: int) -> _Match | None:
     before = words[index - 1] if index else None
     if before is None or before in vocabulary.MAYBE_PERSONS:
         return _Match(index, index + 1, _HINT, ("person",))
-    if before in vocabulary.PERSONS and words[max(0, index - 2) : index] != ["user", "agent"]:
+    if before in vocabulary.PERSONS:
         return _Match(index - 1, index + 1, _OPAQUE, ("name",))
     return None
 

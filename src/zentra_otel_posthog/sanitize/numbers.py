@@ -15,7 +15,7 @@ _IBAN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?:[ .-]?[A-Za-z0
 _SEPARATORS: Final = re.compile(r"[ .-]")
 
 # Runs of digits with what people put between groups.
-_RUN: Final = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ ._/-]{0,3}[0-9]){11,8192}(?![0-9A-Za-z])")
+_RUN: Final = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[\s._/,|*-]{0,3}[0-9]){11,8192}(?![0-9A-Za-z])")
 _LETTERED: Final = re.compile(
     r"(?<![0-9A-Za-z])(?=[A-Za-z]|[0-9]{13,19}[A-Za-z])[A-Za-z]{0,8}([0-9]{13,19})[A-Za-z]{0,8}(?![0-9A-Za-z])"
 )
@@ -58,6 +58,7 @@ _SOCIAL_SECURITY: Final = re.compile(
 )
 # A tokenised NIN (NIMC): no other number in use has this form.
 _VIRTUAL_NIN: Final = re.compile(r"(?<![0-9A-Za-z])[A-Z]{2}[0-9]{12}[A-Z]{2}(?![0-9A-Za-z])")
+_BRITISH_ACCOUNT: Final = re.compile(r"(?<![0-9-])[0-9]{2}-[0-9]{2}-[0-9]{2}[ ,/:|]{1,3}[0-9]{8}(?![0-9A-Za-z])")
 _ITIN_GROUPS: Final = frozenset(range(50, 100)) - {66, 67, 68, 69, 89, 93}
 _AMERICAN_DIGITS: Final = 11
 _NIGERIAN_DIGITS: Final = range(10, 15)
@@ -124,6 +125,10 @@ def _has_virtual_nin(text: str) -> bool:
     return _VIRTUAL_NIN.search(text) is not None
 
 
+def _has_british_account(text: str) -> bool:
+    return "-" in text and _BRITISH_ACCOUNT.search(text) is not None
+
+
 def _has_account_in_ussd(text: str) -> bool:
     return "*" in text and any(_LONG_GROUP.search(match[0]) for match in _USSD.finditer(text))
 
@@ -153,6 +158,7 @@ _CHECKS: Final[tuple[_Check, ...]] = (
     ("ssn", 9, _has_ssn),
     ("itin", 9, _has_itin),
     ("vnin", 12, _has_virtual_nin),
+    ("bank_account", 14, _has_british_account),
     ("bank_account", 11, _has_account_in_ussd),
     ("phone", 9, _has_phone),
 )

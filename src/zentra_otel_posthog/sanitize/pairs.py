@@ -7,6 +7,7 @@ from typing import Final
 
 from zentra_otel_posthog.sanitize.keys import KeyProfile, profile
 from zentra_otel_posthog.sanitize.masks import is_masked
+from zentra_otel_posthog.sanitize.persons import is_person
 from zentra_otel_posthog.sanitize.shapes import SHAPES
 from zentra_otel_posthog.sanitize.vocabulary import words
 
@@ -15,6 +16,7 @@ _PAIR: Final = re.compile(
     r"(?<![\w.-])(?P<key>[A-Za-z2][\w.\[\]-]{1,48})[\"'\])]{0,2}\s{0,2}(?P<sign>=>|[:=])\s{0,2}"
     r"(?=(?P<quote>[\"'(\[{]{0,2})(?P<value>[^\s\"'&;,|(){}\[\]<>]{1,128}))"
 )
+_UNTIL: Final = re.compile(r"[^&;,|\"'\n(){}\[\]<>]{1,80}")
 _MOST_PAIRS: Final = 512
 _REACH: Final = 64
 _LONGEST_FLAG: Final = 3
@@ -24,19 +26,30 @@ _NOTHING: Final = words("none null nil true false undefined missing empty requir
 def _is_opaque(match: re.Match[str], rule: str) -> bool:
     """Whether the value is more than a word of prose ("password: too short")."""
     value = match["value"]
-    if match["sign"] != ":" or match["quote"]:
+    if _is_assigned(match):
         return value.lower() not in _NOTHING
-    if rule in {"name", "address", "birth_date"}:
+    if rule in {"name", "address"}:
         return not value[0].islower() and value.lower().strip(".") not in _NOTHING
     return len(value) > _LONGEST_FLAG and not value.strip(".!?").isalpha()
 
 
+def _is_assigned(match: re.Match[str]) -> bool:
+    return match["sign"] != ":" or bool(match["quote"])
+
+
+def _names_person(text: str, match: re.Match[str]) -> bool:
+    value = _UNTIL.match(text, match.start("value"))
+    return value is not None and _is_assigned(match) and is_person(value[0].replace("+", " ").strip())
+
+
 def _judge(found: KeyProfile, text: str, match: re.Match[str]) -> str | None:
     rule = found.refused
-    if rule is not None and found.opaque:
+    if rule is not None and (found.opaque or rule == "password"):
         return rule if _is_opaque(match, rule) and not is_masked(match["value"]) else None
     start = match.start("value")
     for candidate in (rule, *found.hints) if rule else found.hints:
+        if candidate == "person" and _names_person(text, match):
+            return "name"
         shape = SHAPES.get("some_account" if candidate == "bank_account" else candidate)
         number = shape.search(text, start, start + _REACH) if shape else None
         if number is not None and number.start() <= start + 1:

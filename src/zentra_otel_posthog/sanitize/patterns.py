@@ -15,16 +15,20 @@ _DOMAIN: Final = (
     r"(?:\[?[0-9]{1,3}(?:\.[0-9]{1,3}){3}|(?![0-9]+x\.)[^\W_][\w-]{0,62}(?:\.[\w-]{1,63}){0,8}"
     r"\.((?:xn--[\w-]{2,59})|[^\W\d_]{2,24})(?![\w-]))"
 )
-_EMAIL: Final = re.compile(r"(?<=[\w%+.'\"!#$&^~-])@" + _DOMAIN)
+_EMAIL: Final = re.compile(r"(?:(?<=[\w%+.'\"!#$&^~-])@\s?|(?<=\w)\s@)" + _DOMAIN)
 # What follows a dot in "hero@3x.webp", "page@v2.html" is a file's type and no top-level domain.
 _FILE_TYPES: Final = words(
     "png jpg jpeg webp gif svg avif ico css js mjs json html htm xml yml yaml toml pdf csv txt whl tgz"
 )
 _REPOSITORY: Final = re.compile(r"(?<!\w)git\Z")  # git@host
 _OPEN, _CLOSE = r"[\[({<]\s?", r"\s?[\])}>]"
+_SPELLING: Final = re.compile(r"[@(\[{<]|[ _-]at[ _-]", re.IGNORECASE)
+_DOT: Final = rf"\s{{0,2}}(?:{_OPEN}(?:dot|\.){_CLOSE}|\sdot\s)\s{{0,2}}"
 _SPELLED_EMAIL: Final = re.compile(
-    rf"(?<=\w)\s{{0,2}}{_OPEN}(?:at|@|arroba){_CLOSE}\s{{0,2}}[\w-]{{1,63}}\s{{0,2}}(?:{_OPEN}(?:dot|\.){_CLOSE}|\.|\sdot\s)"
-    r"|(?<=\w) (?:at|@) [\w-]{1,63} (?:dot|\.) [a-z]{2,24}(?!\w)",
+    rf"(?<=\w)\s{{0,2}}{_OPEN}(?:at|@|arroba){_CLOSE}\s{{0,2}}[\w-]{{1,63}}(?:{_DOT}|\.)"
+    rf"|(?<=\w)@[\w-]{{1,63}}(?:{_DOT}|,)[a-z]{{2,24}}(?!\w)"
+    r"|(?<=\w) (?:at|@) [\w-]{1,63} (?:dot|\.) [a-z]{2,24}(?!\w)"
+    r"|(?<=[^\W_])[_-]at[_-][a-z0-9-]{1,63}?[_-]dot[_-][a-z]{2,24}(?![^\W_])",
     re.IGNORECASE,
 )
 
@@ -81,7 +85,7 @@ def _has_email(text: str) -> bool:
             is_file = (match[1] or "").lower() in _FILE_TYPES
             if not is_file and not _REPOSITORY.search(text, max(0, match.start() - 4), match.start()):
                 return True
-    return (" " in text or "(" in text or "[" in text) and _SPELLED_EMAIL.search(text) is not None
+    return _SPELLING.search(text) is not None and _SPELLED_EMAIL.search(text) is not None
 
 
 def _has_ipv4(text: str) -> bool:

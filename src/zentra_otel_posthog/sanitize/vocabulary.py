@@ -30,12 +30,8 @@ OPAQUE: Final = {
         "phrase, seed words, recovery phrase, recovery code, backup code, signature, connection string, conn str, "
         "keystore, pem, otpauth, totp seed, client assertion, code verifier, jeton"
     ),
-    "birth_date": (
-        "dob, birth, date of birth, birthday, birthdate, born, date naissance, naissance, nacimiento, nascimento, "
-        "geburtsdatum, geburtstag, geboortedatum, d o b, yob"
-    ),
     "address": (
-        "address, addr, street, house number, house no, apartment, addressline, residence, domicile, "
+        "address, addr, street, street name, place of birth, birth place, birthplace, house number, house no, apartment, addressline, residence, domicile, "
         "adresse, anschrift, strasse, direccion, endereco, indirizzo, adireshi, rue, landmark, what3words"
     ),
     "name": (
@@ -55,6 +51,10 @@ NAMED: Final = {
         "debit card, primary account number, card pan, kartennummer, numero de carte, numero tarjeta"
     ),
     "password": "pass",
+    "birth_date": (
+        "dob, birth, date of birth, birthday, birthdate, born, date naissance, naissance, nacimiento, nascimento, "
+        "geburtsdatum, geburtstag, geboortedatum, d o b, yob"
+    ),
     "cvv": (
         "cvv, cvc, csc, cvn, cav, cvd, security code, card code, card verification value, "
         "card verification code, card verification"
@@ -102,10 +102,7 @@ NAMED: Final = {
         "govt id, ghana card, aadhaar, aadhar, nric, cpf, cnpj, curp, dni, personalausweis, nino, "
         "national insurance, national insurance number, id value"
     ),
-    "email": (
-        "email, e mail, mail address, email id, correo, "
-        "correo electronico, courriel, imel"
-    ),
+    "email": ("email, e mail, mail address, email id, correo, correo electronico, courriel, imel"),
     "phone": (
         "phone, phone number, phoneno, mobile, mobileno, telephone, tel, telno, msisdn, whatsapp, cell, "
         "cellphone, gsm, fax, contact number, contact no, contact phone, telefono, telefone, telefon, "
@@ -164,15 +161,17 @@ HINTS: Final = {
 
 # The word before "name" that makes it a person's; any other makes it a thing's, a bank's, a merchant's.
 PERSONS: Final = words(
-    "first last middle full given family maiden other sur fore customer client user holder account acct "
-    "accountholder beneficiary recipient receiver sender payee payer originator remitter debtor creditor "
-    "director shareholder signatory owner guarantor kin nextofkin nok contact employee staff student patient "
-    "mother mothers father fathers spouse parent referrer referee preferred birth officer agent person "
-    "individual subscriber drawer depositor nominee partner child borrower tenant driver rider passenger card "
-    "cardholder real insured member applicant shipping billing buyer seller caller dependant dependent husband "
-    "wife nick login destination counterparty invitee"
+    "first last middle full given family maiden other sur fore customer user holder account acct accountholder "
+    "beneficiary recipient receiver sender payee payer originator remitter debtor creditor director shareholder "
+    "signatory owner guarantor kin nextofkin nok contact employee staff student patient mother mothers father "
+    "fathers spouse parent referee preferred birth officer person individual subscriber drawer depositor "
+    "nominee child borrower tenant rider passenger cardholder real insured member applicant shipping billing "
+    "buyer dependant dependent husband wife nick invitee"
 )
-MAYBE_PERSONS: Final = words("legal display profile registered trustee official verified bvn nin kyc")
+MAYBE_PERSONS: Final = words(
+    "legal display profile registered trustee official verified bvn nin kyc card driver partner client agent "
+    "destination counterparty caller referrer seller"
+)
 
 # After the last telling word, these say that the value is about the thing and is not the thing itself.
 ABOUT: Final = words(
@@ -184,14 +183,17 @@ ABOUT: Final = words(
     "country currency brand scheme network tier level risk flag os model domain category class mode reason "
     "error errors failure failed success consent permission permissions preference shown used usage limit rate "
     "ratio pct percent ms ns us ts at seconds minutes hours days bank issuer bin iin product design quality "
-    "confidence similarity enquiry lookup step stage screen page form field label hint strategy masked redacted "
+    "confidence similarity enquiry lookup step stage screen page form field label strategy masked redacted "
     "encrypted tokenized pseudonym region city lga province continent timezone offset locale language index "
     "position rank algorithm alg scope scopes audience issued expired expiry expires expiration delivered "
     "opened clicked bounced campaign offer event banner button tab section feature experiment variant frequency "
     "latency duration time amount balance fee minor major volume exists missing available supported unique "
     "duplicate blocked blacklisted locked unlocked reset rule rules regex pattern entropy accuracy radius "
     "precision granted denied completed pending approved rejected submitted reviewed toggled view viewed views "
-    "visible hidden carrier operator prefix service sync app platform fingerprint configured ok"
+    "visible hidden carrier operator prefix service sync app platform fingerprint configured ok band bucket "
+    "range bracket group cohort segment decade asn org proxy vpn tor reputation kid exp iat nbf name store "
+    "manager engine backend storage vault symbol standard decimals price supply site url uri endpoint proof "
+    "evidence area"
 )
 
 # "Address" of these is one in a network or in memory, and is judged by its content alone.
@@ -233,7 +235,7 @@ MOMENTS: Final = words(
     "at ts timestamp time date epoch unix nano nanos ns us ms micros millis since until month day year week "
     "hour duration elapsed latency ttl seconds minutes s"
 )
-VERSIONS: Final = words("version versions release build firmware revision sdk runtime")
+VERSIONS: Final = words("version versions release build firmware revision sdk runtime section clause chapter oid")
 DIGESTS: Final = words("hash commit sha sha1 sha256 sha512 md5 digest checksum fingerprint etag revision crc")
 TRACES: Final = words(
     "trace span traceparent traceid spanid parentid parentspanid threadid snowflake snowflakeid messageid pid "
