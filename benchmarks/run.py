@@ -115,11 +115,12 @@ def main() -> int:
             lambda: issue("usr_1", "virtual", "gold"),
             lambda: with_client("usr_1", "virtual", "gold"),
         )
-        for label, ours, other in (
-            ("one event, against span and add_event by hand", *calls[0:2]),
-            ("two events, against span and two add_event by hand", *calls[2:4]),
-            ("one event, against span by hand and posthog.capture", *calls[4:6]),
-        ):
+        labels = (
+            "one event, against span and add_event by hand",
+            "two events, against span and two add_event by hand",
+            "one event, against span by hand and posthog.capture",
+        )
+        for label, ours, other in zip(labels, calls[::2], calls[1::2], strict=True):
             table.add_row(label, f"{ours:.1f}", f"{other:.1f}", f"{ours / other:.2f}")
         zentra_otel_posthog.shutdown(timeout=30)
         client.shutdown()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from zentra_otel_posthog import runtime, telemetry
 
 
