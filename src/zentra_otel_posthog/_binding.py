@@ -63,22 +63,30 @@ class Parameters:
         for name, parameter in parameters.items():
             if parameter.kind is parameter.VAR_KEYWORD:
                 self._open = True
+                self._readers[name] = _keywords
             elif parameter.kind is parameter.VAR_POSITIONAL:
                 self._readers[name] = _rest(position)
             else:
                 default = None if parameter.default is parameter.empty else parameter.default
                 if parameter.kind is parameter.KEYWORD_ONLY:
                     self._readers[name] = _keyword(name, default)
-                else:
-                    self._readers[name] = _positional(position, name, default)
-                    position += 1
+                    continue
+                keyword = name if parameter.kind is parameter.POSITIONAL_OR_KEYWORD else None
+                self._readers[name] = _positional(position, keyword, default)
+                position += 1
 
-    def find(self, property_name: str) -> Bound | None:
-        """Return the parameter that bears a property's name, also in snake case, or None."""
-        for name in (property_name, _CAPITAL.sub(lambda match: "_" + match[1].lower(), property_name)):
-            if name in self._readers:
-                return Bound(self._readers[name], needs_result=False)
-        return None
+    def find(self, *names: str) -> Bound | None:
+        """Return the first parameter that bears one of the names, also in snake case, or None.
+
+        A function that takes any keyword is asked for them at each call.
+        """
+        spellings = [spelling for name in names for spelling in dict.fromkeys((name, _snake(name)))]
+        for spelling in spellings:
+            if spelling in self._readers:
+                return Bound(self._readers[spelling], needs_result=False)
+        if not self._open:
+            return None
+        return Bound(lambda _args, kwargs, _result: next((kwargs[s] for s in spellings if s in kwargs), None), False)  # noqa: FBT003  a record's field
 
     def compile(self, option: str, source: Source) -> Bound:
         """Compile a source.
@@ -125,18 +133,22 @@ class Parameters:
                 f"{option} of {self._label}: the parameters of {source!r} cannot be read; wrap it in a lambda whose "
                 f"parameters are named like the function's, or {RESULT!r}"
             ) from None
-        needed = [
-            self._root(option, parameter.name, parameter.name)
+        needed = {
+            parameter: self._root(option, parameter.name, parameter.name)
             for parameter in parameters
             if parameter.default is parameter.empty
             and parameter.kind not in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}
-        ]
-        reads = tuple(bound.read for bound in needed)
+        }
+        by_name = {p.name: bound.read for p, bound in needed.items() if p.kind is p.KEYWORD_ONLY}
+        by_position = tuple(bound.read for p, bound in needed.items() if p.name not in by_name)
 
         def call(args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> Any:
-            return source(*(read(args, kwargs, result) for read in reads))
+            return source(
+                *(read(args, kwargs, result) for read in by_position),
+                **{name: read(args, kwargs, result) for name, read in by_name.items()},
+            )
 
-        return Bound(call, any(bound.needs_result for bound in needed))
+        return Bound(call, any(bound.needs_result for bound in needed.values()))
 
     def _root(self, option: str, path: str, root: str) -> Bound:
         if root in self._readers:
@@ -164,9 +176,15 @@ class Parameters:
             hint = known[step]
 
 
-def _positional(position: int, name: str, default: Any) -> Read:
+def _snake(name: str) -> str:
+    return _CAPITAL.sub(lambda match: "_" + match[1].lower(), name)
+
+
+def _positional(position: int, name: str | None, default: Any) -> Read:
     def read(args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> Any:  # noqa: ARG001  the shape of Read
-        return args[position] if len(args) > position else kwargs.get(name, default)
+        if len(args) > position:
+            return args[position]
+        return kwargs.get(name, default) if name is not None else default
 
     return read
 
@@ -177,6 +195,10 @@ def _keyword(name: str, default: Any) -> Read:
 
 def _rest(position: int) -> Read:
     return lambda args, _kwargs, _result: args[position:]
+
+
+def _keywords(_args: tuple[Any, ...], kwargs: Mapping[str, Any], _result: Any) -> Any:
+    return kwargs
 
 
 def _result(_args: tuple[Any, ...], _kwargs: Mapping[str, Any], result: Any) -> Any:

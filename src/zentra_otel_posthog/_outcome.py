@@ -60,7 +60,7 @@ def of_result(result: object) -> Judgement:
 def of_status(status: object, result: object) -> Judgement:
     """Judge by a status: a word, an enum member, a truth value, or None, which is completed."""
     if isinstance(status, Enum):
-        status = status.value
+        status = status.value if isinstance(status.value, (str, bool)) else status.name
     if status is False:
         return Outcome.FAILED, _first_slug(_reasons_of(result))
     if not isinstance(status, str):
@@ -81,7 +81,7 @@ def of_error(error: BaseException) -> Judgement:
     """Judge what a function raised. A cancellation, an interrupt or a closed generator is neither."""
     if not isinstance(error, Exception) or isinstance(error, concurrent.futures.CancelledError):
         return Outcome.NEITHER, None
-    reason = _first_slug(getattr(error, name, None) for name in ("code", "reason"))
+    reason = _first_slug(_member(error, name) for name in ("code", "reason"))
     if reason is None:
         try:
             reason = slug_of_class_name(type(error).__name__)
@@ -106,4 +106,7 @@ def _first_slug(candidates: Iterator[object]) -> str | None:
 
 
 def _member(value: object, name: str) -> object:
-    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+    try:
+        return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+    except Exception:
+        return None  # the application's own attribute, which says nothing where it cannot be read

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import sys
+import types
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass
 from types import CoroutineType
@@ -63,6 +65,8 @@ class Plan:
         exit: Read when the result is known; None where nothing waits for it.
         outcome: Source of the status, instead of the result's own.
         takes_self: The sources count the instance or class as the first argument.
+        prefix: Arguments that a partial or a bound method adds before the call's own.
+        keywords: Likewise, by keyword.
         narrow: Some property belongs to some of the events only.
     """
 
@@ -74,6 +78,8 @@ class Plan:
     exit: Moment | None
     outcome: Read | None
     takes_self: bool
+    prefix: tuple[Any, ...]
+    keywords: Mapping[str, Any]
     narrow: bool
 
 
@@ -85,6 +91,8 @@ class _Call:
     def __init__(self, plan: Plan, instance: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         if plan.takes_self and instance is not None:
             args = (instance, *args)
+        if plan.prefix or plan.keywords:
+            args, kwargs = (*plan.prefix, *args), {**plan.keywords, **kwargs}
         self._plan = plan
         self._args = args
         self._kwargs = kwargs
@@ -106,18 +114,24 @@ class _Call:
     def resume(self) -> None:
         """Make the span current."""
         if self._context is not None:
-            self._token = otel_context.attach(self._context)
+            try:
+                self._token = otel_context.attach(self._context)
+            except Exception as error:
+                telemetry.internal_error("making a span current", error)
 
     def suspend(self) -> None:
         """Give the caller its own context back, and keep the function's for the next resumption."""
         if self._token is not None:
-            self._context = otel_context.get_current()
+            try:
+                self._context = otel_context.get_current()
+            except Exception as error:
+                telemetry.internal_error("leaving a span", error)
             self._detach()
 
     def returned(self, result: object) -> None:
         """End the call with what the function returned."""
+        self._detach()
         try:
-            self._detach()
             plan = self._plan
             if plan.outcome is None:
                 outcome, reason = _outcome.of_result(result)
@@ -131,8 +145,8 @@ class _Call:
 
     def raised(self, error: BaseException) -> None:
         """End the call with what the function raised."""
+        self._detach()
         try:
-            self._detach()
             outcome, reason = _outcome.of_error(error)
             if outcome is _FAILED:
                 self._note(error)
@@ -145,7 +159,10 @@ class _Call:
     def _detach(self) -> None:
         if self._token is not None:
             token, self._token = self._token, None
-            otel_context.detach(token)
+            try:
+                otel_context.detach(token)
+            except Exception as error:
+                telemetry.internal_error("leaving a span", error)
 
     def _finish(self, outcome: Outcome, reason: object, result: object) -> None:
         plan = self._plan
@@ -249,6 +266,8 @@ def wrapper_of(plan: Plan, function: object) -> Wrapper:
     """
     if not inspect.isroutine(function) and not isinstance(function, functools.partial):
         function = type(function).__call__  # a callable object's shape is its method's
+    if _flags(function) & inspect.CO_ITERABLE_COROUTINE:
+        return _deferred(plan, _drive_awaitable_generator)
     for is_shape, drive in (
         (inspect.isasyncgenfunction, _drive_async_generator),
         (inspect.isgeneratorfunction, _drive_generator),
@@ -257,6 +276,10 @@ def wrapper_of(plan: Plan, function: object) -> Wrapper:
         if is_shape(function):
             return _deferred(plan, drive)
     return _immediate(plan)
+
+
+def _flags(function: object) -> int:
+    return int(getattr(getattr(function, "__code__", None), "co_flags", 0))
 
 
 def _immediate(plan: Plan) -> Wrapper:
@@ -271,25 +294,59 @@ def _immediate(plan: Plan) -> Wrapper:
         if type(result) is CoroutineType:
             # A plain function that returns a coroutine, as other decorators' wrappers do: the call ends with that.
             current.suspend()
-            return _drive_coroutine(result, lambda: current)
+            return _started(_drive_coroutine, result, lambda: current, current)
         current.returned(result)
         return result
 
     return call
 
 
-def _deferred(plan: Plan, drive: Callable[[Any, _Begin], Any]) -> Wrapper:
+def _deferred(plan: Plan, drive: _Drive) -> Wrapper:
     def call(wrapped: Callable[..., Any], instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         # Called here, so that wrong arguments raise here; begun when the body begins, or never.
-        driver = drive(wrapped(*args, **kwargs), lambda: _begin(plan, instance, args, kwargs))
-        with contextlib.suppress(AttributeError):
-            driver.__name__, driver.__qualname__ = wrapped.__name__, wrapped.__qualname__
-        return driver
+        return _started(drive, wrapped(*args, **kwargs), lambda: _begin(plan, instance, args, kwargs))
 
     return call
 
 
-async def _drive_coroutine(coroutine: Coroutine[Any, Any, Any], begin: _Begin) -> Any:
+class _Body:
+    """A body that has not begun. If it never does, it is closed without the warning that nobody awaited it.
+
+    Args:
+        body: The coroutine or generator.
+        call: Its call, where that has begun already.
+    """
+
+    __slots__ = ("_body", "_call")
+
+    def __init__(self, body: Any, call: _Call | _NoCall = _NO_CALL) -> None:
+        self._body = body
+        self._call = call
+
+    def take(self) -> Any:
+        body, self._body = self._body, None
+        return body
+
+    def __del__(self) -> None:
+        if self._body is not None:
+            if type(self._body) is CoroutineType:
+                self._body.close()
+            self._call.raised(GeneratorExit())
+
+
+_Drive = Callable[[_Body, _Begin], Any]
+
+
+def _started(drive: _Drive, body: Any, begin: _Begin, call: _Call | _NoCall = _NO_CALL) -> Any:
+    driver = drive(_Body(body, call), begin)
+    # Its own name is what a warning, a task or a debugger shows.
+    with contextlib.suppress(AttributeError):
+        driver.__name__, driver.__qualname__ = body.__name__, body.__qualname__
+    return driver
+
+
+async def _drive_coroutine(body: _Body, begin: _Begin) -> Any:
+    coroutine: Coroutine[Any, Any, Any] = body.take()
     call = begin()
     call.resume()
     try:
@@ -301,8 +358,10 @@ async def _drive_coroutine(coroutine: Coroutine[Any, Any, Any], begin: _Begin) -
     return result
 
 
-def _drive_generator(generator: Generator[Any, Any, Any], begin: _Begin) -> Generator[Any, Any, Any]:
+def _drive_generator(body: _Body, begin: _Begin) -> Generator[Any, Any, Any]:
+    generator: Generator[Any, Any, Any] = body.take()
     call = begin()
+    closing = False
     step: Callable[[Any], Any] = generator.send
     value: Any = None
     try:
@@ -315,24 +374,30 @@ def _drive_generator(generator: Generator[Any, Any, Any], begin: _Begin) -> Gene
                 break
             finally:
                 call.suspend()
+                value = None  # an error that was thrown in is the caller's to keep alive
             try:
-                value, step = (yield item), generator.send
+                value, step, closing = (yield item), generator.send, False
             except BaseException as error:  # also GeneratorExit: the function may answer to it as it likes
-                value, step = error, generator.throw
+                value, step, closing = error, generator.throw, isinstance(error, GeneratorExit)
     except BaseException as error:
         call.raised(error)
         raise
-    if isinstance(value, GeneratorExit):
-        call.raised(value)
+    if closing:
+        call.raised(GeneratorExit())
     else:
         call.returned(result)
     return result
 
 
-async def _drive_async_generator(generator: AsyncGenerator[Any, Any], begin: _Begin) -> AsyncGenerator[Any, Any]:
+_drive_awaitable_generator = types.coroutine(_drive_generator)
+
+
+async def _drive_async_generator(body: _Body, begin: _Begin) -> AsyncGenerator[Any, Any]:
+    generator: AsyncGenerator[Any, Any] = body.take()
     call = begin()
-    step: Callable[[Any], Any] = generator.asend
+    closing = False
     value: Any = None
+    step: Callable[[Any], Any] = _unhooked(generator)
     try:
         while True:
             call.resume()
@@ -342,14 +407,29 @@ async def _drive_async_generator(generator: AsyncGenerator[Any, Any], begin: _Be
                 break
             finally:
                 call.suspend()
+                value = None  # as in _drive_generator
             try:
-                value, step = (yield item), generator.asend
+                value, step, closing = (yield item), generator.asend, False
             except BaseException as error:  # as in _drive_generator
-                value, step = error, generator.athrow
+                value, step, closing = error, generator.athrow, isinstance(error, GeneratorExit)
     except BaseException as error:
         call.raised(error)
         raise
-    if isinstance(value, GeneratorExit):
-        call.raised(value)
+    if closing:
+        call.raised(GeneratorExit())
     else:
         call.returned(None)
+
+
+def _unhooked(generator: AsyncGenerator[Any, Any]) -> Callable[[Any], Any]:
+    """Return its first step, unknown to the event loop, which at its end would close it beside its driver."""
+
+    def first(value: Any) -> Any:
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(None, None)
+        try:
+            return generator.asend(value)
+        finally:
+            sys.set_asyncgen_hooks(*hooks)
+
+    return first

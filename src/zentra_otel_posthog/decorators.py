@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import functools
+import importlib
 import inspect
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Self, TypeVar, overload
 
@@ -21,13 +24,28 @@ _OPTIONS: Final = ("distinct_id", "tenant", "properties", "span_name", "outcome"
 _PERSON_PARAMETERS: Final = ("distinct_id", "user_id", "customer_id")
 
 
+def _find(module: str, qualified_name: str) -> Any:
+    return operator.attrgetter(qualified_name)(importlib.import_module(module))
+
+
 class _BoundFunction(wrapt.BoundFunctionWrapper[..., Any]):
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as a bound method does: by its object and its name."""
-        return getattr, (self._self_instance, self.__name__)
+        """Pickle as a method does: by its object and its name, or by its module where it belongs to no object."""
+        owner = getattr(self.__wrapped__, "__self__", None)
+        if owner is not None:
+            return getattr, (owner, self.__name__)
+        return _find, (self.__module__, self.__qualname__)
 
     def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
         return self.__reduce__()
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """Copy as a method does: bound to a copy of its object."""
+        owner = getattr(self.__wrapped__, "__self__", None)
+        return self if owner is None else getattr(copy.deepcopy(owner, memo), self.__name__)
 
 
 class _Function(wrapt.FunctionWrapper[..., Any]):
@@ -137,8 +155,10 @@ class Decorator:
         if isinstance(function, type) or not callable(function):
             raise TypeError(f"{wrapped!r} is no function: decorate the function or method itself")
         label = _label(function)
-        takes_self = inspect.isfunction(function) or inspect.ismethod(function)
-        parameters = Parameters(getattr(function, "__func__", function), label)
+        inner, prefix, keywords = _unbound(function)
+        parameters = Parameters(inner, label)
+        if not isinstance(self._options.get("span_name") or "", str):
+            raise TypeError(f"span_name of {label} is {self._options['span_name']!r}: give a string")
         kinds = self._kinds()
         properties = self._bind_properties(parameters, kinds, label)
         person, tenant = self._bind_person(parameters), self._bind(parameters, "tenant")
@@ -163,7 +183,10 @@ class Decorator:
             entry=entry,
             exit=exit_ if exit_.properties or exit_.distinct_id or exit_.tenant else None,
             outcome=outcome.read if outcome is not None else None,
-            takes_self=takes_self,
+            # What binds is handed its instance apart from the arguments, and its signature counts it among them.
+            takes_self=inner is function and hasattr(type(function), "__get__"),
+            prefix=prefix,
+            keywords=keywords,
             narrow=any(name not in schema.kinds for schema in self._schemas() for name in properties),
         )
         return _Function(wrapped, self, plan, function)
@@ -175,7 +198,7 @@ class Decorator:
     def _bind_person(self, parameters: Parameters) -> Bound | None:
         if (bound := self._bind(parameters, "distinct_id")) is not None:
             return bound
-        return next((found for name in _PERSON_PARAMETERS if (found := parameters.find(name)) is not None), None)
+        return parameters.find(*_PERSON_PARAMETERS)
 
     def _schemas(self) -> list[EventSchema]:
         return [schema for schema in (self._completed, self._pending, self._failed) if schema is not None]
@@ -193,6 +216,8 @@ class Decorator:
 
     def _bind_properties(self, parameters: Parameters, names: Mapping[str, Kind], label: str) -> dict[str, Bound]:
         given: Mapping[str, Source] = self._options.get("properties") or {}
+        if not isinstance(given, Mapping):
+            raise TypeError(f"properties of {label} is {given!r}: give a mapping of event property to its source")
         for name in given:
             if name not in names:
                 raise ValueError(f"properties of {label}: no property {name!r}; {events.nearest(name, names)}")
@@ -201,6 +226,16 @@ class Decorator:
             if name not in bound and (found := parameters.find(name)) is not None:
                 bound[name] = found
         return bound
+
+
+def _unbound(function: Any) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    """Return the function inside a partial or a bound method, and the arguments that these add."""
+    if isinstance(function, functools.partial):
+        inner, prefix, keywords = _unbound(function.func)
+        return inner, (*prefix, *function.args), {**keywords, **function.keywords}
+    if inspect.ismethod(function):
+        return function.__func__, (function.__self__,), {}
+    return function, (), {}
 
 
 def _read_at(bound: Bound | None, *, needs_result: bool) -> Read | None:

@@ -5,6 +5,7 @@ Counting is a dictionary entry; OpenTelemetry reads the totals when it collects,
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -65,9 +66,11 @@ def refused(event: str, property_name: str, rule: str) -> None:
 
 def lost(reason: str, count: int = 1) -> None:
     """Count captures that are lost; the first of each reason is also logged."""
-    if (reason,) not in totals(LOST):
-        _logger.warning("captures are being lost: %s (metric %s, reason=%s, goes on counting)", reason, LOST, reason)
-    add(LOST, reason, count=count)
+    with contextlib.suppress(Exception):  # as in internal_error
+        first = (reason,) not in totals(LOST)
+        add(LOST, reason, count=count)
+        if first:
+            _logger.warning("captures are being lost: %s (metric %s goes on counting)", reason, LOST)
 
 
 def internal_error(step: str, error: Exception) -> None:
@@ -84,15 +87,18 @@ def internal_error(step: str, error: Exception) -> None:
     """
     if _raise_internal_errors:
         raise error
-    error_type = type(error).__qualname__
-    if (step, error_type) not in totals(INTERNAL_ERRORS):
-        _logger.error(
-            "%s failed with %s; the application is not affected (metric %s goes on counting)",
-            step,
-            error_type,
-            INTERNAL_ERRORS,
-        )
-    add(INTERNAL_ERRORS, step, error_type)
+    # The application's log handlers may raise too.
+    with contextlib.suppress(Exception):
+        error_type = type(error).__qualname__
+        first = (step, error_type) not in totals(INTERNAL_ERRORS)
+        add(INTERNAL_ERRORS, step, error_type)
+        if first:
+            _logger.error(
+                "%s failed with %s; the application is not affected (metric %s goes on counting)",
+                step,
+                error_type,
+                INTERNAL_ERRORS,
+            )
 
 
 def raise_internal_errors(*, enabled: bool) -> bool:

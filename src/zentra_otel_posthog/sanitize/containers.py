@@ -38,7 +38,7 @@ class Walk:
         self._characters = 0
 
     def clean(self, key: str, value: object) -> object | None:
-        """Returns `value` if nothing in it is refused, else a copy without what is, or None if that is empty.
+        """Return `value` if nothing in it is refused, else a copy without what is, or None if that is empty.
 
         Raises:
             TooLargeError: The container is past `MOST_NODES` or `MOST_CHARACTERS`.

@@ -21,8 +21,8 @@ _ANNOUNCED: Final = {
         "tin": "tin tax taxpayer firs",
         "some_account": "account acct acc accountnumber accountno konto compte cuenta",
         "bank_account": (
-            "nuban bank beneficiary swift bic gtb gtbank zenith uba wema kuda opay palmpay moniepoint sterling stanbic polaris "
-            "fcmb ecobank keystone providus"
+            "nuban bank beneficiary swift bic gtb gtbank zenith uba wema kuda opay palmpay moniepoint sterling "
+            "stanbic polaris fcmb ecobank keystone providus"
         ),
         "routing_number": "routing aba rtn ach wire fedwire",
         "passport": "passport passeport",
@@ -106,7 +106,7 @@ def _stands_before(shape: re.Pattern[str], text: str, lower: str, start: int) ->
 
 
 def find_announced(text: str) -> str | None:
-    """Returns the rule under which a word of folded `text` announces a number beside it, or None."""
+    """Return the rule under which a word of folded `text` announces a number beside it, or None."""
     if not _SOME_DIGITS.search(text):
         return None
     lower = text.lower()

@@ -91,7 +91,8 @@ def _has_password_hash(text: str) -> bool:
 
 
 def _has_said_password(text: str) -> bool:
-    return " " in text and _PASSWORD_SAID.search(text) is not None
+    lower = text.lower()
+    return ("pass" in lower or "pwd" in lower) and _PASSWORD_SAID.search(text) is not None
 
 
 def _has_header(text: str) -> bool:
@@ -111,7 +112,7 @@ _CHECKS: Final[tuple[tuple[str, Callable[[str], bool]], ...]] = (
 
 
 def find_credential(text: str) -> str | None:
-    """Returns the rule under which folded `text` holds a secret of a known form, or None."""
+    """Return the rule under which folded `text` holds a secret of a known form, or None."""
     for rule, is_in in _CHECKS:
         if is_in(text):
             return rule

@@ -67,6 +67,7 @@ _LEAST_DIGITS: Final = {
     "postcode": 2,
     "birth_date": 2,
     "driving_licence": 3,
+    "voter_card": 3,
 }
 _DIGITS_OF_AN_ID: Final = 5
 _NOT_BY_DIGITS: Final = frozenset({"email", "ip", "mac", "crypto_address", "device_id", "password"})
@@ -77,7 +78,7 @@ _JSON_STARTS: Final = frozenset('{["')
 
 
 def find(text: str, key: str | None = None) -> str | None:
-    """Returns the name of the rule under which `text` is personal data or a secret, or None.
+    """Return the name of the rule under which `text` is personal data or a secret, or None.
 
     Args:
         text: What to judge; past `LONGEST_TEXT` characters it is refused unread.
@@ -90,7 +91,7 @@ def find(text: str, key: str | None = None) -> str | None:
 
 
 def judge(key: str | None, value: object) -> tuple[object | None, str | None]:
-    """Returns what may be sent of `value` and the name of the first rule that refused something.
+    """Return what may be sent of `value` and the name of the first rule that refused something.
 
     The value itself where nothing is refused; of a container a copy without the entries that are; None
     where nothing is left. Never raises, and an internal error is a refusal.
@@ -117,7 +118,7 @@ def judge(key: str | None, value: object) -> tuple[object | None, str | None]:
 
 
 def clean_value(event: str, key: str, value: object) -> object | None:  # noqa: ARG001 - the sanitizer's contract
-    """Returns `value` if it may be sent, a copy of a container without what may not, or None.
+    """Return `value` if it may be sent, a copy of a container without what may not, or None.
 
     Args:
         event: Name of the event; the detectors judge by key and value alone.

@@ -120,7 +120,7 @@ def _unglue(word: str) -> list[str]:
 
 
 def words_of(key: str) -> list[str]:
-    """Returns the lower-case words of `key`: split at case, dots, dashes, underscores, digits, known words."""
+    """Return the lower-case words of `key`: split at case, dots, dashes, underscores, digits, known words."""
     words = _WORD.findall(fold(unicodedata.normalize("NFD", key)))
     return [part for word in words for part in _unglue(word.lower())]
 
@@ -183,7 +183,7 @@ def _ends_key(match: _Match, words: list[str]) -> bool:
 
 def _is_about(after: list[str]) -> bool:
     """Whether the words after a telling phrase say that the value is only about the thing."""
-    return not vocabulary.ABOUT.isdisjoint(after) or after[-2:] == ["last", "4"]
+    return not vocabulary.ABOUT.isdisjoint(after)
 
 
 def _formats(words: list[str]) -> tuple[re.Pattern[str], ...]:
@@ -194,7 +194,7 @@ def _formats(words: list[str]) -> tuple[re.Pattern[str], ...]:
 
 @lru_cache(maxsize=4096)
 def profile(key: str) -> KeyProfile:
-    """Returns what `key` says about a value."""
+    """Return what `key` says about a value."""
     words = words_of(key)
     matches = _matches(words)
     direct = [match for match in matches if not _is_about(words[match.end :])]

@@ -48,7 +48,7 @@ def _unescaped(text: str) -> str:
 
 
 def inner_texts(text: str) -> Iterator[str]:
-    """Yields what folded `text` says once decoded, one layer deep; together never longer than `text`."""
+    """Yield what folded `text` says once decoded, one layer deep; together never longer than `text`."""
     plain = _unescaped(text)
     if plain != text:
         yield plain  # tokens in it are of the next layer

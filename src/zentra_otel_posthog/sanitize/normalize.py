@@ -69,7 +69,7 @@ _FOLDS: Final = _Folds({code: chr(code) for code in range(128) if chr(code).ispr
 
 
 def fold(text: str) -> str:
-    """Returns `text` with one spelling for what looks the same.
+    """Return `text` with one spelling for what looks the same.
 
     NFKC character by character; digits of every script become ASCII, dashes `-`, spaces one space each;
     letters that look Latin become Latin; format and control characters, marks and surrogates disappear.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Final
 
 from zentra_otel_posthog.sanitize.checksums import iban, luhn
@@ -84,14 +85,15 @@ def _looks_grouped(sizes: list[int]) -> bool:
 
 def _grouped_cards(groups: list[str]) -> bool:
     """Whether neighbouring `groups` of digits make a card number."""
-    for start in range(len(groups)):
-        digits = ""
-        for end in range(start, len(groups)):
-            digits += groups[end]
-            if len(digits) > _CARD_LENGTHS[-1]:
+    digits = "".join(groups)
+    ends = list(accumulate(map(len, groups)))
+    for first, start in enumerate((0, *ends[:-1])):
+        for last in range(first, len(ends)):
+            length = ends[last] - start
+            if length > _CARD_LENGTHS[-1]:
                 break
-            if len(digits) in _CARD_LENGTHS and is_card(digits):
-                sizes = [len(group) for group in groups[start : end + 1]]
+            if length in _CARD_LENGTHS and is_card(digits[start : ends[last]]):
+                sizes = [len(group) for group in groups[first : last + 1]]
                 if len(sizes) == 1 or _looks_grouped(sizes):
                     return True
     return False
@@ -165,7 +167,7 @@ _CHECKS: Final[tuple[_Check, ...]] = (
 
 
 def find_number(text: str) -> str | None:
-    """Returns the rule under which folded `text` holds an identifying number, or None."""
+    """Return the rule under which folded `text` holds an identifying number, or None."""
     clusters = _CLUSTER.findall(text)
     if clusters and "-" in text:
         clusters = _CLUSTER.findall(text := _UUID.sub("", text))

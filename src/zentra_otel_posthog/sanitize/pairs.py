@@ -58,7 +58,7 @@ def _judge(found: KeyProfile, text: str, match: re.Match[str]) -> str | None:
 
 
 def find_pair(text: str) -> str | None:
-    """Returns the rule that refuses a value by the key written before it in folded `text`, or None."""
+    """Return the rule that refuses a value by the key written before it in folded `text`, or None."""
     if "=" not in text and ":" not in text:
         return None
     for count, match in enumerate(_PAIR.finditer(text)):

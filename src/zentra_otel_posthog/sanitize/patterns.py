@@ -12,7 +12,7 @@ from zentra_otel_posthog.sanitize.vocabulary import words
 
 _URL_CREDENTIALS: Final = re.compile(r"://[^\s/?#:@]{0,64}:[^\s/?#@]{1,128}@")
 _DOMAIN: Final = (
-    r"(?:\[?[0-9]{1,3}(?:\.[0-9]{1,3}){3}|(?![0-9]+x\.)[^\W_][\w-]{0,62}(?:\.[\w-]{1,63}){0,8}"
+    r"(?:\[?[0-9]{1,3}(?:\.[0-9]{1,3}){3}|(?![0-9]{1,2}x\.)[^\W_][\w-]{0,62}(?:\.[\w-]{1,63}){0,8}"
     r"\.((?:xn--[\w-]{2,59})|[^\W\d_]{2,24})(?![\w-]))"
 )
 _EMAIL: Final = re.compile(r"(?:(?<=[\w%+.'\"!#$&^~-])@\s?|(?<=\w)\s@)" + _DOMAIN)
@@ -22,7 +22,6 @@ _FILE_TYPES: Final = words(
 )
 _REPOSITORY: Final = re.compile(r"(?<!\w)git\Z")  # git@host
 _OPEN, _CLOSE = r"[\[({<]\s?", r"\s?[\])}>]"
-_SPELLING: Final = re.compile(r"[@(\[{<]|[ _-]at[ _-]", re.IGNORECASE)
 _DOT: Final = rf"\s{{0,2}}(?:{_OPEN}(?:dot|\.){_CLOSE}|\sdot\s)\s{{0,2}}"
 _SPELLED_EMAIL: Final = re.compile(
     rf"(?<=\w)\s{{0,2}}{_OPEN}(?:at|@|arroba){_CLOSE}\s{{0,2}}[\w-]{{1,63}}(?:{_DOT}|\.)"
@@ -34,7 +33,9 @@ _SPELLED_EMAIL: Final = re.compile(
 
 _OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4: Final = re.compile(rf"(?<![\w.]){_OCTET}(?:\.{_OCTET}){{3}}(?![\w]|\.[0-9])")
-_VERSION_BEFORE: Final = re.compile(r"(?:version|release|build|firmware|ver|v)[^\w]{0,3}\Z|[A-Za-z]/\Z", re.IGNORECASE)
+_VERSION_BEFORE: Final = re.compile(
+    r"(?<![A-Za-z])(?:version|release|build|firmware|ver|rv|v)[^\w]{0,3}\Z|[A-Za-z]/\Z", re.IGNORECASE
+)
 _NOBODY: Final = re.compile(r"0\.|127\.|255\.255\.255\.255")
 _IPV6: Final = re.compile(
     r"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{0,4}){2,7}|::[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){0,6})(?![0-9A-Za-z:])"
@@ -85,7 +86,7 @@ def _has_email(text: str) -> bool:
             is_file = (match[1] or "").lower() in _FILE_TYPES
             if not is_file and not _REPOSITORY.search(text, max(0, match.start() - 4), match.start()):
                 return True
-    return _SPELLING.search(text) is not None and _SPELLED_EMAIL.search(text) is not None
+    return ("at" in text or "AT" in text or "@" in text) and _SPELLED_EMAIL.search(text) is not None
 
 
 def _has_ipv4(text: str) -> bool:
@@ -100,6 +101,8 @@ def _has_ipv4(text: str) -> bool:
 
 
 def _is_ipv6(candidate: str) -> bool:
+    if candidate.endswith(":") and not candidate.endswith("::"):
+        candidate = candidate[:-1]  # "2001:db8::1: unreachable"
     if "::" not in candidate and candidate.count(":") != _COLONS_OF_IPV6:
         return False
     try:
@@ -163,7 +166,7 @@ _CHECKS: Final[tuple[tuple[str, Callable[[str], bool]], ...]] = (
 
 
 def find_pattern(text: str) -> str | None:
-    """Returns the rule under which folded `text` holds a contact point, a place or a wallet, or None."""
+    """Return the rule under which folded `text` holds a contact point, a place or a wallet, or None."""
     for rule, is_in in _CHECKS:
         if is_in(text):
             return rule

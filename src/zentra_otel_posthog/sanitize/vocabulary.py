@@ -10,7 +10,7 @@ from typing import Final
 
 
 def words(text: str) -> frozenset[str]:
-    """Returns the words of `text`, which reads better than a column of quoted ones."""
+    """Return the words of `text`, which reads better than a column of quoted ones."""
     return frozenset(text.split())
 
 
@@ -31,8 +31,9 @@ OPAQUE: Final = {
         "keystore, pem, otpauth, totp seed, client assertion, code verifier, jeton"
     ),
     "address": (
-        "address, addr, street, street name, place of birth, birth place, birthplace, house number, house no, apartment, addressline, residence, domicile, "
-        "adresse, anschrift, strasse, direccion, endereco, indirizzo, adireshi, rue, landmark, what3words"
+        "address, addr, street, street name, place of birth, birth place, birthplace, house number, house no, "
+        "apartment, addressline, residence, domicile, adresse, anschrift, strasse, direccion, endereco, "
+        "indirizzo, adireshi, rue, landmark, what3words"
     ),
     "name": (
         "cardholder, surname, firstname, lastname, middlename, fullname, othername, forename, fname, lname, "
@@ -166,7 +167,7 @@ PERSONS: Final = words(
     "signatory owner guarantor kin nextofkin nok contact employee staff student patient mother mothers father "
     "fathers spouse parent referee preferred birth officer person individual subscriber drawer depositor "
     "nominee child borrower tenant rider passenger cardholder real insured member applicant shipping billing "
-    "buyer dependant dependent husband wife nick invitee"
+    "buyer dependant dependent husband wife nick invitee mothermaiden mothersmaiden"
 )
 MAYBE_PERSONS: Final = words(
     "legal display profile registered trustee official verified bvn nin kyc card driver partner client agent "
@@ -175,7 +176,7 @@ MAYBE_PERSONS: Final = words(
 
 # After the last telling word, these say that the value is about the thing and is not the thing itself.
 ABOUT: Final = words(
-    "verified verification verify status state type kind last4 four hash hashed sha md5 md count counts cnt "
+    "verified verification verify status state type kind four hash hashed sha md5 md count counts cnt "
     "total score scores result results check checked checks checksum match matched matches mismatch valid "
     "validity invalid validated provided present set enabled disabled required requested sent received "
     "confirmed changed change updated created linked link method channel provider vendor source template "
