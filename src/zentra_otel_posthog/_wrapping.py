@@ -99,10 +99,8 @@ class _Call:
         self._token: Any = None
         # Read once and handed on: the SDK looks it up four times for a span that is started without it.
         context = otel_context.get_current()
-        self._subject = around = identity.current(context)
+        self._subject = identity.current(context)
         self._properties: dict[str, Any] = {}
-        if around.platform is not None or around.user_tier is not None:
-            self._properties = dict(clean_declared(plan.completed, identity.with_common(around, {})))
         self._read(plan.entry, None)
         self._span: Span = _provider.tracer().start_span(plan.span_name, context)
         self._origin = Origin.of(self._span)
@@ -176,11 +174,13 @@ class _Call:
             self._emit(plan.failed, 1)
 
     def _emit(self, schema: EventSchema, position: int) -> None:
-        properties = self._properties
-        if self._plan.narrow:
-            properties = {name: value for name, value in properties.items() if name in schema.kinds}
+        properties, subject = self._properties, self._subject
         try:
-            record(self._span, schema, properties, self._subject, self._origin, position)
+            if self._plan.narrow:
+                properties = {name: value for name, value in properties.items() if name in schema.kinds}
+            if subject.platform is not None or subject.user_tier is not None:
+                properties = {**clean_declared(schema, identity.with_common(subject, {})), **properties}
+            record(self._span, schema, properties, subject, self._origin, position)
         except Exception as error:
             telemetry.internal_error("recording an event", error)
 
@@ -196,14 +196,9 @@ class _Call:
                 # The application's own property or callable: a value that cannot be had is a value left out.
                 telemetry.refused(self._plan.completed.name, name, "unreadable")
         if moment.distinct_id is not None or moment.tenant is not None:
-            around = self._subject
             distinct_id = self._read_identity("distinct_id", moment.distinct_id, result)
             tenant = self._read_identity("tenant", moment.tenant, result)
-            self._subject = Identity(
-                around.distinct_id if distinct_id is None else distinct_id,
-                around.session_id,
-                around.tenant if tenant is None else tenant,
-            )
+            self._subject = identity.about(Identity(distinct_id, tenant=tenant), self._subject)
 
     def _read_identity(self, name: str, read: Read | None, result: object) -> object:
         try:
@@ -389,7 +384,9 @@ def _drive_generator(body: _Body, begin: _Begin) -> Generator[Any, Any, Any]:
     return result
 
 
-_drive_awaitable_generator = types.coroutine(_drive_generator)
+@types.coroutine
+def _drive_awaitable_generator(body: _Body, begin: _Begin) -> Generator[Any, Any, Any]:
+    return (yield from _drive_generator(body, begin))
 
 
 async def _drive_async_generator(body: _Body, begin: _Begin) -> AsyncGenerator[Any, Any]:

@@ -44,6 +44,16 @@ class SettingsError(ValueError):
     """A setting is wrong. The message names it, its value (masked where secret) and the way out."""
 
 
+class Shown(str):
+    """A value as it may be printed, without quotes around it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return it as it is."""
+        return str(self)
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the package may be told.
 
@@ -71,7 +81,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     spool_dir: str | None = None
     spool_max_bytes: Annotated[int, Meta(ge=1 << 20)] = 1 << 30
     flush_at: Annotated[int, Meta(ge=1)] = 100
-    flush_interval: Annotated[float, Meta(gt=0)] = 5.0
+    flush_interval: Annotated[float, Meta(gt=0, le=86_400)] = 5.0
     max_retries: Annotated[int, Meta(ge=0)] = 10
     compression: Literal["none", "gzip"] = "gzip"
     pseudonym_key: str | None = None
@@ -84,6 +94,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Show every setting, secrets masked."""
         shown = (f"{name}={shown_value(name, getattr(self, name))}" for name in self.__struct_fields__)
         return f"Settings({', '.join(shown)})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Show the same to ``rich``, which would otherwise read the fields itself."""
+        return [(name, Shown(shown_value(name, getattr(self, name)))) for name in self.__struct_fields__]
 
 
 def shown_value(name: str, value: object) -> str:
@@ -135,20 +149,24 @@ def _from_file(path: Path | None) -> tuple[str, dict[str, Any]]:
 def _from_pyproject(path: Path) -> tuple[str, dict[str, Any]]:
     if not path.is_file():
         return str(path), {}
-    table = _read(path).get("tool", {}).get(_PYPROJECT_TABLE, {})
-    return f"[tool.{_PYPROJECT_TABLE}] of {path}", dict(table)
+    tool = _read(path).get("tool", {})
+    table = tool.get(_PYPROJECT_TABLE, {}) if isinstance(tool, dict) else None
+    if not isinstance(table, dict):
+        raise SettingsError(f"{_PYPROJECT_TABLE} under [tool] of {path} is no table: write [tool.{_PYPROJECT_TABLE}]")
+    return f"[tool.{_PYPROJECT_TABLE}] of {path}", table
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             return tomllib.load(file)
-    except OSError as error:
-        raise SettingsError(
-            f"{_PREFIX}CONFIG={str(path)!r} cannot be read ({error.strerror}): name a TOML file or unset it"
-        ) from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SettingsError(
+            f"{_PREFIX}CONFIG={str(path)!r} cannot be read ({reason}): name a TOML file or unset it"
+        ) from None
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
@@ -162,7 +180,8 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
             found[name] = value
         else:
             # No error: a fleet's environment may be meant for a newer version than this one.
-            names = (f"{_PREFIX}{field.upper()}" for field in Settings.__struct_fields__ if field not in posthog)
+            fields = set(Settings.__struct_fields__) - set(posthog) - {"event"}
+            names = sorted(f"{_PREFIX}{field.upper()}" for field in fields)
             _logger.warning("unknown environment variable %s is ignored; %s", key, nearest(key, names))
     return found
 
@@ -226,7 +245,11 @@ def _check_pseudonym_key(value: object) -> None:
 
 def _ingest_host(value: object) -> str:
     host = str(value).rstrip("/")
-    parts = urlsplit(host)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(host)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # brackets or a port that no address has
+        usable = False
+    if not usable or parts.query or parts.fragment:
         raise ValueError("it is no http or https address, as in https://eu.i.posthog.com")
     return _INGEST_HOSTS.get(host, host)

@@ -8,7 +8,7 @@ import importlib
 import inspect
 import operator
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Self, TypeVar, overload
+from typing import Any, Final, Literal, Self, TypedDict, TypeVar, Unpack, cast, overload
 
 import wrapt
 
@@ -20,7 +20,28 @@ from zentra_otel_posthog.kinds import Kind
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any]")
 
-_OPTIONS: Final = ("distinct_id", "tenant", "properties", "span_name", "outcome")
+
+class Options(TypedDict, total=False):
+    """What a decorator may be told.
+
+    A source is a path (``"amount_minor"``, ``"request.amount.minor"``, ``"result.tier"``) or a callable whose
+    parameters are named like the function's, or ``result``.
+
+    Args:
+        distinct_id: Source of the person.
+        tenant: Source of the tenant.
+        properties: Event property to its source.
+        span_name: The span's name, else ``<module> <function>``.
+        outcome: Source of the status, else the result's own ``status`` or ``state``.
+    """
+
+    distinct_id: Source | None
+    tenant: Source | None
+    properties: Mapping[str, Source] | None
+    span_name: str | None
+    outcome: Source | None
+
+
 _PERSON_PARAMETERS: Final = ("distinct_id", "user_id", "customer_id")
 
 
@@ -85,7 +106,7 @@ class Decorator:
         completed: Emitted when the call has succeeded.
         pending: Emitted when it starts.
         failed: Emitted when it has failed, with the property ``reason``.
-        options: Option to its value; see ``__call__``.
+        options: See ``Options``.
     """
 
     def __init__(
@@ -95,7 +116,7 @@ class Decorator:
         pending: EventSchema | None = None,
         failed: EventSchema | None = None,
         doc: str | None = None,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> None:
         self._completed = completed
         self._pending = pending
@@ -107,44 +128,29 @@ class Decorator:
     def __call__(self, function: Decorated, /) -> Decorated: ...
 
     @overload
-    def __call__(
-        self,
-        function: None = None,
-        /,
-        *,
-        distinct_id: Source | None = None,
-        tenant: Source | None = None,
-        properties: Mapping[str, Source] | None = None,
-        span_name: str | None = None,
-        outcome: Source | None = None,
-    ) -> Decorator: ...
+    def __call__(self, function: None = None, /, **options: Unpack[Options]) -> Decorator: ...
 
-    def __call__(self, function: Decorated | None = None, /, **options: Any) -> Any:
+    def __call__(self, function: Decorated | None = None, /, **options: Unpack[Options]) -> Any:
         """Decorate a function, or return this decorator with options.
-
-        A source is a path (``"amount_minor"``, ``"request.amount.minor"``, ``"result.tier"``) or a callable whose
-        parameters are named like the function's, or ``result``.
 
         Args:
             function: What to decorate.
-            options: ``distinct_id``: source of the person. ``tenant``: source of the tenant. ``properties``: event
-                property to its source. ``span_name``: the span's name, else ``<module> <function>``. ``outcome``:
-                source of the status, else the result's ``status`` or ``state``.
+            options: See ``Options``.
 
         Raises:
             TypeError: An option is unknown or of the wrong type, or the function cannot be decorated.
             ValueError: A path or a property cannot exist.
         """
         for name in options:
-            if name not in _OPTIONS:
-                raise TypeError(f"unknown option {name!r}; {events.nearest(name, _OPTIONS)}")
+            if name not in Options.__annotations__:
+                raise TypeError(f"unknown option {name!r}; {events.nearest(name, Options.__annotations__)}")
         if function is None:
             return Decorator(
                 self._completed,
                 pending=self._pending,
                 failed=self._failed,
                 doc=self.__doc__,
-                **{**self._options, **options},
+                **cast("Options", {**self._options, **options}),
             )
         if options:
             raise TypeError("give either a function or options, as in @payment(distinct_id='customer_id')")
@@ -191,7 +197,7 @@ class Decorator:
         )
         return _Function(wrapped, self, plan, function)
 
-    def _bind(self, parameters: Parameters, option: str) -> Bound | None:
+    def _bind(self, parameters: Parameters, option: Literal["distinct_id", "tenant", "outcome"]) -> Bound | None:
         source = self._options.get(option)
         return parameters.compile(option, source) if source is not None else None
 
@@ -255,7 +261,7 @@ def track(
     *,
     pending: str | type[Event] | None = None,
     failed: str | type[Event] | None = None,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> Decorator:
     """Return a decorator for any declared event.
 
@@ -263,7 +269,7 @@ def track(
         event: Emitted when the call has succeeded: an ``Event`` class or the name of a declared event.
         pending: Emitted when the call starts.
         failed: Emitted when it has failed.
-        options: As for ``payment`` and the others.
+        options: As for ``payment`` and the others, see ``Options``.
 
     Raises:
         UnknownEvent: Nothing declares the event; the message names the nearest.

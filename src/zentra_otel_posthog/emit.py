@@ -19,7 +19,7 @@ from zentra_otel_posthog.convert import Origin, convert
 from zentra_otel_posthog.events import Event, EventSchema
 from zentra_otel_posthog.identity import Identity
 from zentra_otel_posthog.processors import RecordedName
-from zentra_otel_posthog.sanitize.schema import clean_declared, clean_undeclared
+from zentra_otel_posthog.sanitize.schema import clean_properties
 
 _recorded_name = lru_cache(maxsize=1024)(RecordedName)
 
@@ -125,14 +125,10 @@ def _capture(
         telemetry.lost("event_name")
         return None
     context = get_current()
-    around = identity.current(context)
+    subject = identity.about(Identity(distinct_id, tenant=tenant), identity.current(context))
     span = trace.get_current_span(context)
-    subject = around._replace(
-        distinct_id=around.distinct_id if distinct_id is None else distinct_id,
-        tenant=around.tenant if tenant is None else tenant,
-    )
-    completed = identity.with_common(around, values)
-    clean = {**clean_undeclared(schema, completed), **clean_declared(schema, completed)}
+    completed = identity.with_common(subject, values)
+    clean = clean_properties(schema, completed)
     own = None if span.is_recording() else _provider.tracer().start_span(schema.name)
     span = own or span
     uuid = record(
@@ -144,8 +140,8 @@ def _capture(
         # The span may hold events of this name already, and threads and forks may share it.
         os.urandom(8).hex(),
         timestamp=None if timestamp is None else _nanoseconds(timestamp),
-        person_set=clean_undeclared(schema, person_set) if person_set else None,
-        person_set_once=clean_undeclared(schema, person_set_once) if person_set_once else None,
+        person_set=clean_properties(schema, person_set) if person_set else None,
+        person_set_once=clean_properties(schema, person_set_once) if person_set_once else None,
     )
     if own is not None:
         own.end()
@@ -154,7 +150,7 @@ def _capture(
 
 def _read(event: object, properties: Mapping[str, Any]) -> tuple[EventSchema | None, dict[str, Any]]:
     if isinstance(event, Event):
-        own = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}  # type: ignore[arg-type]  # Event.__init_subclass__ makes dataclasses
+        own = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
         return event.event_schema, {**own, **properties}
     try:
         name = events.check_name(event)
@@ -164,7 +160,7 @@ def _read(event: object, properties: Mapping[str, Any]) -> tuple[EventSchema | N
 
 
 def _nanoseconds(timestamp: datetime) -> int:
-    if timestamp.tzinfo is None:
+    if timestamp.utcoffset() is None:
         timestamp = timestamp.replace(tzinfo=UTC)
     since = timestamp - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000

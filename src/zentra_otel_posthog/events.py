@@ -11,9 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, dataclass_transform
 
+import msgspec
+
 from zentra_otel_posthog.kinds import KINDS, Currency, Kind, MinorUnits, Platform, Slug, SlugList
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*", re.ASCII)
+_PROPERTY_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)
 _NAME_LENGTH: Final = 200  # PostHog cuts longer event names (capture V0)
 _COMMON_SET: Final = {"platform": "platform", "user_tier": "user_tier"}
 
@@ -121,7 +124,7 @@ def declare(
         origin: Who declares it. The same origin may declare again (a module or a file that is loaded anew).
 
     Raises:
-        ValueError: The name is malformed or taken, or a person property comes from a property that is not declared.
+        ValueError: A name is malformed or taken, or a person property comes from a property that is not declared.
     """
     check_name(name)
     schema = EventSchema(
@@ -134,10 +137,26 @@ def declare(
     for source in (*schema.person_set.values(), *schema.person_set_once.values()):
         if source not in schema.kinds:
             raise ValueError(f"event {name!r} has no property {source!r}; {nearest(source, schema.kinds)}")
-    if (known := _registry.get(name)) is not None and known.origin != origin and known != schema:
+    for property_name in (*kinds, *schema.person_set, *schema.person_set_once):
+        if not _PROPERTY_NAME.fullmatch(property_name):
+            raise ValueError(
+                f"property {property_name!r} of event {name!r} has no usable name: letters, digits and underscores, "
+                "at most 100, as in 'amount_minor'"
+            )
+    known = _registry.get(name)
+    if known is not None and known.origin != origin:
+        if known == schema:
+            return known
         raise ValueError(f"event {name!r} is declared twice, by {known.origin} and by {origin}: rename one of them")
     _registry[name] = schema
     return schema
+
+
+class _Declaration(msgspec.Struct):
+    name: str
+    properties: dict[str, str] = {}
+    set: dict[str, str] = {}
+    set_once: dict[str, str] = {}
 
 
 def declare_from_mapping(declaration: Mapping[str, Any], *, origin: str) -> EventSchema:
@@ -150,22 +169,23 @@ def declare_from_mapping(declaration: Mapping[str, Any], *, origin: str) -> Even
     Raises:
         ValueError: A key, a kind or the name is wrong; the message names it and the nearest right one.
     """
-    known_keys = ("name", "properties", "set", "set_once")
+    known_keys = _Declaration.__struct_fields__
     for key in declaration:
         if key not in known_keys:
             raise ValueError(f"[[event]] in {origin} has an unknown key {key!r}; {nearest(key, known_keys)}")
     name = check_name(declaration.get("name"))
-    kinds: dict[str, Kind] = {}
-    for property_name, kind_name in declaration.get("properties", {}).items():
+    try:
+        declared = msgspec.convert(declaration, _Declaration)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"event {name!r} in {origin}: {error}") from None
+    for property_name, kind_name in declared.properties.items():
         if kind_name not in KINDS:
             raise ValueError(
                 f"property {property_name!r} of event {name!r} in {origin} has an unknown kind {kind_name!r}; "
-                f"{nearest(str(kind_name), KINDS)}"
+                f"{nearest(kind_name, KINDS)}"
             )
-        kinds[property_name] = KINDS[kind_name]
-    return declare(
-        name, kinds, person_set=declaration.get("set"), person_set_once=declaration.get("set_once"), origin=origin
-    )
+    kinds = {property_name: KINDS[kind_name] for property_name, kind_name in declared.properties.items()}
+    return declare(name, kinds, person_set=declared.set, person_set_once=declared.set_once, origin=origin)
 
 
 def forget(origin: str) -> None:
@@ -175,7 +195,14 @@ def forget(origin: str) -> None:
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
-class Event:
+class _Dataclass:
+    # Apart from Event, because a type checker takes no fields from the class that bears dataclass_transform (PEP 681).
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+
+
+class Event(_Dataclass):
     """A business event. Subclass it to declare one.
 
     A property is an annotation with a kind of ``zentra_otel_posthog.kinds``; give it a default where it may be absent::
@@ -216,7 +243,6 @@ class Event:
             TypeError: A property has no kind.
         """
         super().__init_subclass__()
-        dataclasses.dataclass(frozen=True, kw_only=True)(cls)
         kinds = {
             property_name: _kind_of(cls, property_name, hint)
             for property_name, hint in typing.get_type_hints(cls, include_extras=True).items()
@@ -239,7 +265,6 @@ def _kind_of(cls: type, property_name: str, hint: object) -> Kind:
 
 
 _COMMON_KINDS: Final[Mapping[str, Kind]] = {"platform": KINDS["platform"], "user_tier": KINDS["slug"]}
-dataclasses.dataclass(frozen=True, kw_only=True)(Event)
 
 
 class PaymentPending(Event, name="payment.pending"):

@@ -85,7 +85,7 @@ class identify:  # noqa: N801  reads as the verb it is
     def __enter__(self) -> Self:
         """Begin the block."""
         context = otel_context.get_current()
-        inner = _inherit(self._given, from_context(context))
+        inner = about(self._given, from_context(context))._replace(sequence=next(_sequence))
         attached = otel_context.attach(otel_context.set_value(_KEY, inner, context))
         self._tokens.append((attached, _latest.set(inner)))
         return self
@@ -101,31 +101,41 @@ class identify:  # noqa: N801  reads as the verb it is
             _latest.reset(latest)
 
 
-def _inherit(given: Identity, outer: Identity) -> Identity:
-    if given.distinct_id is not None and outer.distinct_id is not None and given.distinct_id != outer.distinct_id:
-        outer = Identity(tenant=outer.tenant)
-    pairs = zip(given[:-1], outer[:-1], strict=True)
-    completed = Identity(*(own if own is not None else inherited for own, inherited in pairs))  # type: ignore[arg-type]  # five fields, five pairs
-    return completed._replace(sequence=next(_sequence))
+def about(given: Identity, surrounding: Identity) -> Identity:
+    """Return a given identity, completed by the surrounding one.
+
+    Session, platform and tier belong to a person: where another one is given, only the tenant is taken over.
+    """
+    if given.distinct_id is not None and surrounding.distinct_id is not None:
+        if not _same(given.distinct_id, surrounding.distinct_id):
+            surrounding = Identity(tenant=surrounding.tenant)
+    elif given is NOBODY:
+        return surrounding
+    return Identity(*(own if own is not None else around for own, around in zip(given, surrounding, strict=True)))  # type: ignore[arg-type]  # field by field
+
+
+def _same(one: object, other: object) -> bool:
+    try:
+        return one is other or str(one) == str(other)
+    except Exception:
+        return False
 
 
 def from_context(context: Context) -> Identity:
-    """Return what ``identify`` said, else what PostHog's own middlewares put into ``posthog.contexts``.
+    """Return what ``identify`` said, completed by what PostHog's own middlewares put into ``posthog.contexts``.
 
     Args:
         context: An OpenTelemetry context.
     """
     identity, latest = cast("Identity", context.get(_KEY, NOBODY)), _latest.get()
     if latest.sequence > identity.sequence:
-        return latest
-    if identity is not NOBODY:
-        return identity
+        identity = latest
     # Only where the application uses it: importing posthog costs more than all of this package.
     if (contexts := sys.modules.get("posthog.contexts")) is not None:
         distinct_id, session_id = contexts.get_context_distinct_id(), contexts.get_context_session_id()
         if distinct_id is not None or session_id is not None:
-            return Identity(distinct_id, session_id)
-    return NOBODY
+            return about(identity, Identity(distinct_id, session_id))
+    return identity
 
 
 def noted_on(attributes: Mapping[str, Any] | None, surrounding: Identity) -> Identity:
@@ -136,25 +146,20 @@ def noted_on(attributes: Mapping[str, Any] | None, surrounding: Identity) -> Ide
     if not attributes:
         return surrounding
     distinct_id = attributes.get(DISTINCT_ID)
-    if distinct_id is None:
-        distinct_id = surrounding.distinct_id
-        for name in _OTHERS if distinct_id is None else ():
-            if (distinct_id := attributes.get(name)) is not None:
-                break
-    return Identity(
-        distinct_id,
-        attributes.get(SESSION_ID, surrounding.session_id),
-        attributes.get(TENANT, surrounding.tenant),
-        surrounding.platform,
-        surrounding.user_tier,
-    )
+    if distinct_id is None and surrounding.distinct_id is None:
+        found = (attributes.get(name) for name in _OTHERS)
+        distinct_id = next((other for other in found if other is not None), None)
+    return about(Identity(distinct_id, attributes.get(SESSION_ID), attributes.get(TENANT)), surrounding)
 
 
 def with_common(surrounding: Identity, properties: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return properties completed by the common ones of the surrounding identity."""
-    if surrounding.platform is None and surrounding.user_tier is None:
-        return properties
-    return {"platform": surrounding.platform, "user_tier": surrounding.user_tier, **properties}
+    common = {
+        name: value
+        for name, value in (("platform", surrounding.platform), ("user_tier", surrounding.user_tier))
+        if value is not None and properties.get(name) is None
+    }
+    return {**properties, **common} if common else properties
 
 
 def current(context: Context) -> Identity:

@@ -9,17 +9,18 @@ from __future__ import annotations
 import operator
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from functools import lru_cache
-from typing import Annotated, Final
+from functools import lru_cache, wraps
+from typing import Annotated, Final, TypeVar
 
 from zentra_otel_posthog import _codes
 from zentra_otel_posthog.sanitize import detectors
 
 Normalised = str | int | bool | list[str]
+Result = TypeVar("Result", bound=Normalised)
 
 _INT64_MAX: Final = 2**63 - 1
 _EXACT_FLOAT_MAX: Final = 2**53  # past it neighbouring integers share one float
@@ -57,17 +58,41 @@ class Kind:
     normalise: Callable[[object], Normalised]
 
 
+def _refusing(rule: str) -> Callable[[Callable[[object], Result]], Callable[[object], Result]]:
+    """Refuse what raises: a value whose own methods fail is not understood."""
+
+    def decorate(normalise: Callable[[object], Result]) -> Callable[[object], Result]:
+        @wraps(normalise)
+        def refuse(value: object) -> Result:
+            try:
+                return normalise(value)
+            except Refused:
+                raise
+            except Exception:
+                raise Refused(rule) from None
+
+        return refuse
+
+    return decorate
+
+
 def _minor_units(value: object) -> int:
-    if type(value) is int:  # first: the usual case, and what the tracking plan holds once it is normalised
-        number = value
-    elif isinstance(value, bool):
+    # The usual case, and what an event holds once it is normalised.
+    if type(value) is int and 0 <= value <= _INT64_MAX:
+        return value
+    return _minor_units_of(value)
+
+
+@_refusing("minor_units")
+def _minor_units_of(value: object) -> int:
+    if isinstance(value, bool):
         raise Refused("minor_units")
-    elif isinstance(value, float):
+    if isinstance(value, float):
         if not value.is_integer() or abs(value) > _EXACT_FLOAT_MAX:
             raise Refused("minor_units")
         number = int(value)
     elif isinstance(value, Decimal):
-        if not value.is_finite() or value != value.to_integral_value():
+        if not value.is_finite() or value.adjusted() > len(str(_INT64_MAX)) or value != value.to_integral_value():
             raise Refused("minor_units")
         number = int(value)
     elif isinstance(value, str):
@@ -77,17 +102,10 @@ def _minor_units(value: object) -> int:
             raise Refused("minor_units")
         number = int(digits)
     else:
-        number = _index(value, "minor_units")
+        number = operator.index(value)  # type: ignore[arg-type]  # a TypeError is a refusal
     if not 0 <= number <= _INT64_MAX:
         raise Refused("minor_units")
     return number
-
-
-def _index(value: object, rule: str) -> int:
-    try:
-        return operator.index(value)  # type: ignore[arg-type]  # the TypeError is the answer
-    except TypeError:
-        raise Refused(rule) from None
 
 
 def _count(value: object) -> int:
@@ -115,14 +133,17 @@ def _code(value: object, codes: frozenset[str], rule: str) -> str:
     raise Refused(rule)
 
 
+@_refusing("currency")
 def _currency(value: object) -> str:
     return _code(value, _CURRENCY_CODES, "currency")
 
 
+@_refusing("country")
 def _country(value: object) -> str:
     return _code(value, _codes.COUNTRIES, "country")
 
 
+@_refusing("platform")
 def _platform(value: object) -> str:
     value = _plain(value)
     if isinstance(value, str) and (platform := value.strip().lower()) in {"ios", "android", "web"}:
@@ -130,6 +151,7 @@ def _platform(value: object) -> str:
     raise Refused("platform")
 
 
+@_refusing("flag")
 def _flag(value: object) -> bool:
     if isinstance(value, bool):
         return value
@@ -147,6 +169,11 @@ def _flag(value: object) -> bool:
 def _slug(value: object) -> str:
     if type(value) is str:
         return _slug_of_text(value)
+    return _slug_of(value)
+
+
+@_refusing("slug")
+def _slug_of(value: object) -> str:
     value = _plain(value)
     if isinstance(value, str):
         return _slug_of_text(value)
@@ -161,26 +188,28 @@ def _slug_of_text(text: str) -> str:
     # The cache makes a known code cost a look-up; codes are few by nature. What is refused is never kept in it.
     if len(text) > _SLUG_SOURCE_LENGTH:
         raise Refused("slug")
-    folded = unicodedata.normalize("NFKC", text)
-    if "@" in folded:
-        raise Refused("email")
-    if _LONG_NUMBER.search(folded):
-        raise Refused("long_number")
-    if (rule := detectors.find(text)) is not None:
-        raise Refused(rule)
-    letters = unicodedata.normalize("NFKD", folded).lower()
+    letters = unicodedata.normalize("NFKD", text).lower()
     letters = "".join(character for character in letters if not unicodedata.combining(character))
+    if "@" in letters:
+        raise Refused("email")
     slug = _NOT_SLUG.sub("_", letters).strip("_.-")
+    if _LONG_NUMBER.search(letters) or _LONG_NUMBER.search(slug):
+        raise Refused("long_number")
+    # Both: folding may take apart what was found, and join what was not.
+    if (rule := detectors.find(text) or detectors.find(slug)) is not None:
+        raise Refused(rule)
     if not 0 < len(slug) <= _SLUG_LENGTH:
         raise Refused("slug")
     return slug
 
 
+@_refusing("slug_list")
 def _slug_list(value: object) -> list[str]:
     value = _plain(value)
     if isinstance(value, str):
         return [_slug_of_text(value)]
-    if isinstance(value, Mapping) or not isinstance(value, Iterable):
+    # A collection can be read twice; an iterator is the function's to consume.
+    if isinstance(value, (Mapping, bytes, bytearray, memoryview)) or not isinstance(value, Collection):
         raise Refused("slug_list")
     slugs: list[str] = []
     for position, item in enumerate(value):

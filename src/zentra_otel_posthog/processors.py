@@ -79,12 +79,13 @@ def _capture_events(span: ReadableSpan, surrounding: Identity) -> None:
         schema = schema_of(event.name)
         if schema is None or type(event.name) is RecordedName:
             continue
-        attributes = identity.with_common(surrounding, event.attributes or {})
+        subject = identity.noted_on(event.attributes, surrounding)
+        attributes = identity.with_common(subject, event.attributes or {})
         current.append(
             convert(
                 schema,
                 clean_declared(schema, attributes),
-                identity.noted_on(attributes, surrounding),
+                subject,
                 origin,
                 origin.uuid(position, event.name),
                 event.timestamp,

@@ -180,11 +180,15 @@ def _configure(arguments: Mapping[str, object]) -> Runtime:
 
 def _declare_events(settings: Settings) -> None:
     events.forget(_DECLARED_IN_SETTINGS)
+    declared: set[str] = set()
     for declaration in settings.event:
         try:
-            events.declare_from_mapping(declaration, origin=_DECLARED_IN_SETTINGS)
+            name = events.declare_from_mapping(declaration, origin=_DECLARED_IN_SETTINGS).name
         except ValueError as error:
             raise SettingsError(str(error)) from None
+        if name in declared:
+            raise SettingsError(f"event {name!r} is declared twice in {_DECLARED_IN_SETTINGS}: merge the two")
+        declared.add(name)
 
 
 def _sink(settings: Settings) -> Sink | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import re
 import unicodedata
+from enum import Enum
 from typing import Final
 from uuid import UUID
 
@@ -75,10 +77,10 @@ class IdentifierGate:
 
         A backend's own session ids are credentials as a rule, so there is no other way out for them.
         """
-        try:
-            session_id = UUID(str(value))
-        except ValueError:
-            session_id = None
+        session_id = None
+        if isinstance(value, (str, UUID)):
+            with contextlib.suppress(Exception):
+                session_id = UUID(str(value))
         if session_id is None or session_id.version != _UUID_VERSION_OF_SESSIONS:
             telemetry.refused(event, "$session_id", "session_id")
             return None
@@ -87,6 +89,8 @@ class IdentifierGate:
     def _gate(self, event: str, purpose: str, value: object, length: int) -> str | None:
         judgement: tuple[str | None, str | None]
         try:
+            if isinstance(value, Enum):
+                value = value.value
             if not isinstance(value, (str, int, UUID)) or isinstance(value, bool):
                 judgement = None, "type"
             else:
@@ -100,7 +104,8 @@ class IdentifierGate:
 
     def _judge(self, purpose: str, text: str, length: int) -> tuple[str | None, str | None]:
         """Return the identifier and the rule that refused or replaced it."""
-        if not text or text.strip("\"'").casefold() in _ILLEGAL:
+        bare = text.strip("\"'").casefold()
+        if not bare or bare in _ILLEGAL:
             return None, "illegal_id"
         if _PSEUDONYM.fullmatch(text):
             return text, None

@@ -46,16 +46,12 @@ def clean_declared(schema: EventSchema, values: Mapping[str, Any]) -> dict[str, 
     return clean
 
 
-def clean_undeclared(schema: EventSchema, values: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the properties that no schema declares and in which no detector finds anything.
+def clean_properties(schema: EventSchema, values: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return declared properties within their kind and undeclared ones in which no detector finds anything."""
+    return {**_clean_undeclared(schema, values), **clean_declared(schema, values)}
 
-    Args:
-        schema: The event's schema; what it declares is not looked at.
-        values: Raw values.
 
-    Returns:
-        A new dictionary. What is refused is left out and counted.
-    """
+def _clean_undeclared(schema: EventSchema, values: Mapping[Any, Any]) -> dict[str, Any]:
     clean: dict[str, Any] = {}
     event = schema.name
     for name, value in values.items():
@@ -64,9 +60,6 @@ def clean_undeclared(schema: EventSchema, values: Mapping[Any, Any]) -> dict[str
         if not isinstance(name, str) or not (_PROPERTY_NAME.fullmatch(name) or _RESERVED_ALLOWED.fullmatch(name)):
             reserved = isinstance(name, str) and name.startswith("$")
             telemetry.refused(event, _UNNAMEABLE, "reserved_name" if reserved else "property_name")
-            continue
-        if detectors.find(name) is not None:
-            telemetry.refused(event, _UNNAMEABLE, "property_name")
             continue
         kept, rule = detectors.judge(name, _json_value(value))
         if rule is not None:
