@@ -217,8 +217,8 @@ def _normalised(name: str, value: object) -> object:
             return _ingest_host(value)
         case "capture_mode":
             return _CAPTURE_MODES.get(str(value).lower(), str(value).lower())
-        case "spool_dir" if isinstance(value, Path):
-            return str(value)
+        case "spool_dir" if isinstance(value, (str, Path)):
+            return _folder(str(value))
     return value
 
 
@@ -241,6 +241,12 @@ def _check_api_key(value: object) -> None:
 def _check_pseudonym_key(value: object) -> None:
     if value is not None and len(str(value).encode()) < _PSEUDONYM_KEY_BYTES:
         raise ValueError(f"it needs at least {_PSEUDONYM_KEY_BYTES} bytes; make one with: openssl rand -hex 32")
+
+
+def _folder(path: str) -> str:
+    if not path or "\0" in path:
+        raise ValueError("it is no path of a folder")
+    return path
 
 
 def _ingest_host(value: object) -> str:

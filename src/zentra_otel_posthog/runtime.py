@@ -208,7 +208,11 @@ def _install_hooks() -> None:
     telemetry.register()
     atexit.register(_at_exit)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_after_fork_in_child)
+        os.register_at_fork(
+            before=lambda: _at_fork("before_fork"),
+            after_in_parent=lambda: _at_fork("after_fork_in_parent"),
+            after_in_child=_after_fork_in_child,
+        )
 
 
 def _at_exit() -> None:
@@ -218,8 +222,13 @@ def _at_exit() -> None:
         telemetry.internal_error("exit", error)
 
 
+def _at_fork(step: str) -> None:
+    # A custom sink need not know of forks.
+    if _runtime is not None and (handler := getattr(_runtime.sink, step, None)) is not None:
+        handler()
+
+
 def _after_fork_in_child() -> None:
     global _lock  # noqa: PLW0603  another thread of the parent may have held it
     _lock = threading.RLock()
-    if _runtime is not None and (after_fork := getattr(_runtime.sink, "after_fork_in_child", None)) is not None:
-        after_fork()
+    _at_fork("after_fork_in_child")

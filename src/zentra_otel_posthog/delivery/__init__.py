@@ -32,9 +32,10 @@ class SpoolSink:
         assert settings.api_key is not None
         self._flush_at = settings.flush_at
         self._spool = _spool(settings)
+        self._wire = Wire(settings.api_key, settings.host, settings.compression)
         self._sender = Sender(
             self._spool,
-            Wire(settings.api_key, settings.host, settings.compression),
+            self._wire,
             flush_at=settings.flush_at,
             flush_interval=settings.flush_interval,
             max_retries=settings.max_retries,
@@ -53,12 +54,25 @@ class SpoolSink:
         return self._sender.flush(timeout)
 
     def shutdown(self, timeout: float) -> bool:
-        """Flush and stop the sender."""
-        return self._sender.shutdown(timeout)
+        """Flush and stop the sender; what is left may be claimed by whoever comes next."""
+        flushed = self._sender.shutdown(timeout)
+        self._spool.close()
+        return flushed
+
+    def before_fork(self) -> None:
+        """Let no other thread be in the middle of something while the process forks."""
+        self._wire.before_fork()
+        self._spool.before_fork()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._spool.after_fork_in_parent()
+        self._wire.after_fork_in_parent()
 
     def after_fork_in_child(self) -> None:
         """Start afresh in a forked child."""
         self._spool.after_fork_in_child()
+        self._wire.after_fork_in_child()
         self._sender.after_fork_in_child()
 
 

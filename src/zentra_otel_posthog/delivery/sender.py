@@ -6,6 +6,7 @@ import logging
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from enum import Enum, auto
 from http import HTTPStatus
@@ -42,6 +43,10 @@ class _Outcome(Enum):
     LATER = auto()
 
 
+Counts = Counter[tuple[str, str]]
+"""What became of a segment's captures: metric and attribute to their number."""
+
+
 class Sender:
     """Delivers what a spool holds.
 
@@ -65,6 +70,7 @@ class Sender:
     def _reset(self) -> None:
         self._thread: threading.Thread | None = None
         self._changed = threading.Condition()
+        self._draining = threading.Lock()  # held while segments are being delivered
         self._due = False
         self._stopping = False
         self._requested = self._drained = 0  # numbers of flushes asked for and of those that emptied the spool
@@ -98,13 +104,18 @@ class Sender:
         deadline = time.monotonic() + timeout
         with self._changed:
             thread = self._thread
-            if thread is not None and thread.is_alive():
+            if thread is not None and thread.is_alive() and not self._stopping:
                 self._requested += 1
                 request = self._requested
                 self._due = True
                 self._changed.notify_all()
                 return self._changed.wait_for(lambda: self._drained >= request, timeout)
-        return self._drain(deadline)
+        if not self._draining.acquire(timeout=max(timeout, 0)):
+            return False
+        try:
+            return self._drain(deadline)
+        finally:
+            self._draining.release()
 
     def shutdown(self, timeout: float) -> bool:
         """Flush, then stop the thread without waiting for a server that does not answer."""
@@ -119,13 +130,13 @@ class Sender:
         stopping = self._stopping
         self._reset()
         self._stopping = stopping
-        self._wire.reset()
 
     def _run(self) -> None:
         while self._wait():
             request = self._requested
             try:
-                drained = self._drain(deadline=None)
+                with self._draining:
+                    drained = self._drain(deadline=None)
             except Exception as error:
                 # A thread that dies would stop all delivery; the next round tries again.
                 drained = False
@@ -156,21 +167,31 @@ class Sender:
             for segment in self._spool.claim():
                 if not self._deliver(segment, deadline):
                     return False
+        self._failures = 0
         return True
 
     def _deliver(self, segment: Segment, deadline: float | None) -> bool:
         outcome = _Outcome.LATER
+        counts: Counts = Counter()
         try:
             lines = segment.lines()
-            outcome = self._post(lines, deadline) if lines else _Outcome.DONE
+            outcome = self._post(lines, deadline, counts) if lines else _Outcome.DONE
         finally:
             if outcome is _Outcome.DONE:
                 segment.remove()
             else:
                 segment.release()
-        return outcome is _Outcome.DONE
+        if outcome is _Outcome.LATER:
+            return False
+        # Only now: of a segment that is sent again, every part is counted again.
+        for (metric, attribute), count in counts.items():
+            if metric == telemetry.LOST:
+                telemetry.lost(attribute, count)
+            else:
+                telemetry.add(metric, attribute, count=count)
+        return True
 
-    def _post(self, lines: Sequence[bytes], deadline: float | None) -> _Outcome:
+    def _post(self, lines: Sequence[bytes], deadline: float | None, counts: Counts) -> _Outcome:
         timeout = _REQUEST_TIMEOUT
         if deadline is not None and (timeout := min(timeout, deadline - time.monotonic())) <= 0:
             return _Outcome.LATER
@@ -179,15 +200,15 @@ class Sender:
         except OSError:
             self._back_off(None)
             return _Outcome.LATER
-        return self._judge(answer, lines, deadline)
+        return self._judge(answer, lines, deadline, counts)
 
-    def _judge(self, answer: Answer, lines: Sequence[bytes], deadline: float | None) -> _Outcome:
+    def _judge(self, answer: Answer, lines: Sequence[bytes], deadline: float | None, counts: Counts) -> _Outcome:
         if answer.status == HTTPStatus.OK:
             self._failures = 0
-            telemetry.add(telemetry.CAPTURES, "delivered", count=len(lines))
+            counts[telemetry.CAPTURES, "delivered"] += len(lines)
             return _Outcome.DONE
         if answer.status in _DIVIDE:
-            return self._divide(lines, answer.status, deadline)
+            return self._divide(lines, answer.status, deadline, counts)
         if answer.status in _MISCONFIGURED or answer.status < HTTPStatus.BAD_REQUEST:
             self._tell_misconfigured(answer.status)
             self._back_off(None, slowly=True)
@@ -195,18 +216,18 @@ class Sender:
         if answer.status in _AGAIN or answer.status >= _SERVER_ERRORS:
             self._back_off(answer.retry_after)
             return _Outcome.LATER
-        telemetry.lost(f"status_{answer.status}", len(lines))
+        counts[telemetry.LOST, f"status_{answer.status}"] += len(lines)
         return _Outcome.DONE
 
-    def _divide(self, lines: Sequence[bytes], status: int, deadline: float | None) -> _Outcome:
+    def _divide(self, lines: Sequence[bytes], status: int, deadline: float | None, counts: Counts) -> _Outcome:
         """Find the event that spoils its batch: one bad event gets all of them refused (capture V0)."""
         if len(lines) == 1:
-            telemetry.lost(f"status_{status}")
+            counts[telemetry.LOST, f"status_{status}"] += 1
             return _Outcome.DONE
         middle = len(lines) // 2
         for half in (lines[:middle], lines[middle:]):
             # A half that must wait keeps the whole segment; the uuids make the other half's second delivery harmless.
-            if self._post(half, deadline) is _Outcome.LATER:
+            if self._post(half, deadline, counts) is _Outcome.LATER:
                 return _Outcome.LATER
         return _Outcome.DONE
 

@@ -59,6 +59,15 @@ class Spool(Protocol):
     def claim(self) -> Iterator[Segment]:
         """Close the open segment and yield every segment that nobody else holds, oldest first."""
 
+    def close(self) -> None:
+        """Close the open segment, so that whoever comes next may claim it."""
+
+    def before_fork(self) -> None:
+        """Finish what is under way, so that the child finds no half-made change."""
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+
     def after_fork_in_child(self) -> None:
         """Let go of what belongs to the parent."""
 
@@ -70,16 +79,18 @@ def _complete_lines(data: bytes) -> list[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class _FileSegment:
+    spool: FileSpool
     path: Path
     descriptor: int
 
     def lines(self) -> list[bytes]:
-        size = os.fstat(self.descriptor).st_size
-        return _complete_lines(os.pread(self.descriptor, size, 0))
+        return _complete_lines(_content(self.descriptor))
 
     def remove(self) -> None:
+        size = os.fstat(self.descriptor).st_size
         self.path.unlink(missing_ok=True)
         self.release()
+        self.spool._forget(size)  # noqa: SLF001  one abstraction in two classes
 
     def release(self) -> None:
         # Explicitly: a child that was forked meanwhile may hold a copy of the descriptor, and the lock with it.
@@ -106,7 +117,7 @@ class FileSpool:
             raise PermissionError(errno.EACCES, "not writable", str(directory))
         self.directory = directory
         self._max_bytes = max_bytes
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may capture while its thread appends
         self._descriptor = _NO_DESCRIPTOR
         self._room = 0  # bytes that the open segment may still take
         self._count = 0  # lines in it
@@ -120,8 +131,8 @@ class FileSpool:
                 self._make_room(size)
             written = os.write(self._descriptor, line)
             if written != size:
-                # The disk filled up within the line; what follows must not be glued to its half.
-                os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
+                # The disk filled up within the line. What follows goes elsewhere, not behind its half.
+                self._close()
                 raise OSError(errno.ENOSPC, "the disk is full", str(self.directory))
             self._room -= size
             self._count += 1
@@ -131,18 +142,32 @@ class FileSpool:
         """Close the open segment and yield every segment that nobody else holds, oldest first."""
         with self._lock:
             self._close()
-        segments = self._segments()
-        with self._lock:
+            segments = self._segments()
             self._closed_bytes = sum(_size(path) for path in segments)
         for path in segments:
             if (descriptor := _lock_file(path)) is not None:
-                yield _FileSegment(path, descriptor)
+                yield _FileSegment(self, path, descriptor)
+
+    def close(self) -> None:
+        """Close the open segment, so that whoever comes next may claim it."""
+        with self._lock:
+            self._close()
+
+    def before_fork(self) -> None:
+        """Hold the lock over the fork, so that the child finds no half-made change."""
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._lock.release()
 
     def after_fork_in_child(self) -> None:
         """Let go of the parent's segment without freeing its lock, which lives on in the parent's descriptor."""
-        self._lock = threading.Lock()
-        self._count = 0  # the parent's to report
-        self._close()
+        self._lock = threading.RLock()
+        if self._descriptor != _NO_DESCRIPTOR:
+            os.close(self._descriptor)
+        self._descriptor = _NO_DESCRIPTOR
+        self._room = self._count = 0
 
     def _segments(self) -> list[Path]:
         return sorted(self.directory.glob(f"*{_SUFFIX}"))
@@ -157,12 +182,35 @@ class FileSpool:
         self._room = room
 
     def _close(self) -> None:
-        if self._descriptor != _NO_DESCRIPTOR:
-            self._closed_bytes += os.fstat(self._descriptor).st_size
-            os.close(self._descriptor)
-            telemetry.add(telemetry.CAPTURES, "spooled", count=self._count)
+        descriptor, count = self._descriptor, self._count
         self._descriptor = _NO_DESCRIPTOR
         self._room = self._count = 0
+        if descriptor == _NO_DESCRIPTOR:
+            return
+        try:
+            telemetry.add(telemetry.CAPTURES, "spooled", count=count)
+            found = os.fstat(descriptor)
+            self._closed_bytes += found.st_size
+            if not found.st_nlink:
+                self._restore(_content(descriptor), count)
+        finally:
+            os.close(descriptor)
+
+    def _restore(self, content: bytes, count: int) -> None:
+        """Write a segment anew whose file somebody removed while it was open."""
+        try:
+            self.directory.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+            descriptor = _create_locked(self.directory)
+            try:
+                os.write(descriptor, content)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            telemetry.lost("spool_removed", count)
+
+    def _forget(self, size: int) -> None:
+        with self._lock:
+            self._closed_bytes -= size
 
 
 def _create_locked(directory: Path) -> int:
@@ -179,17 +227,21 @@ def _create_locked(directory: Path) -> int:
     return descriptor
 
 
+def _content(descriptor: int) -> bytes:
+    return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+
+
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except FileNotFoundError:
+    except OSError:
         return 0
 
 
 def _lock_file(path: Path) -> int | None:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except OSError:  # removed meanwhile, or nothing of ours
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -211,7 +263,7 @@ class MemorySpool:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._lines: list[bytes] = []
         self._bytes = 0
 
@@ -233,9 +285,20 @@ class MemorySpool:
                 return
             yield segment
 
+    def close(self) -> None:
+        """Do nothing: every line may be claimed."""
+
+    def before_fork(self) -> None:
+        """Hold the lock over the fork."""
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._lock.release()
+
     def after_fork_in_child(self) -> None:
         """Forget the parent's lines: the parent sends them."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._lines, self._bytes = [], 0
 
     def _take(self) -> _MemorySegment | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import gzip
 import json
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ class Wire:
         self._head = b'{"api_key":' + json.dumps(api_key).encode() + b',"sent_at":"'
         self._gzip = compression == "gzip"
         self._session: requests.Session | None = None
+        self._importing = threading.Lock()
 
     def post(self, lines: Sequence[bytes], timeout: float) -> Answer:
         """Post captures.
@@ -72,14 +74,24 @@ class Wire:
         response = self._connected().post(self._url, data=body, headers=headers, timeout=timeout, allow_redirects=False)
         return Answer(response.status_code, _retry_after(response.headers.get("Retry-After")))
 
-    def reset(self) -> None:
-        """Forget the connections, which after a fork belong to the parent."""
+    def before_fork(self) -> None:
+        """Finish an import that is under way: in the child nobody would, and it would wait for it for ever."""
+        self._importing.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._importing.release()
+
+    def after_fork_in_child(self) -> None:
+        """Forget the connections, which belong to the parent."""
+        self._importing = threading.Lock()
         self._session = None
 
     def _connected(self) -> requests.Session:
         if self._session is None:
-            # Imported at the first delivery, in the sender's thread: it takes longer than all of this package.
-            import requests  # noqa: PLC0415
+            with self._importing:
+                # At the first delivery, in the sender's thread: it takes longer than all of this package.
+                import requests  # noqa: PLC0415
 
             self._session = requests.Session()
             self._session.headers["User-Agent"] = f"zentra-otel-posthog/{__version__}"
