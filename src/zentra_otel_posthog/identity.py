@@ -106,6 +106,8 @@ def about(given: Identity, surrounding: Identity) -> Identity:
 
     Session, platform and tier belong to a person: where another one is given, only the tenant is taken over.
     """
+    if surrounding is NOBODY:
+        return given
     if given.distinct_id is not None and surrounding.distinct_id is not None:
         if not _same(given.distinct_id, surrounding.distinct_id):
             surrounding = Identity(tenant=surrounding.tenant)

@@ -1,0 +1,61 @@
+"""What integration tests share: a tracer provider of the test's own, and what is captured under it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.util._once import Once
+
+from zentra_otel_posthog import _provider
+from zentra_otel_posthog.delivery import Capture
+from zentra_otel_posthog.testing import captured_events
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[trace.TracerProvider | None], None]:
+    """Return what installs a global tracer provider, None for none; OpenTelemetry itself allows one a process."""
+
+    def installed(provider: trace.TracerProvider | None) -> None:
+        monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
+        monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", Once())
+        monkeypatch.setattr(_provider, "_tracer", None)
+        if provider is not None:
+            trace.set_tracer_provider(provider)
+
+    return installed
+
+
+@pytest.fixture
+def exported() -> InMemorySpanExporter:
+    """Return what a tracing backend gets of the spans of ``provider``."""
+    return InMemorySpanExporter()
+
+
+@pytest.fixture
+def provider(
+    install: Callable[[trace.TracerProvider | None], None], exported: InMemorySpanExporter
+) -> Iterator[TracerProvider]:
+    """Install an application's own tracer provider, which exports every span at its end."""
+    own = TracerProvider(shutdown_on_exit=False)
+    own.add_span_processor(SimpleSpanProcessor(exported))
+    install(own)
+    yield own
+    own.shutdown()
+
+
+@pytest.fixture
+def spans(provider: TracerProvider, exported: InMemorySpanExporter) -> InMemorySpanExporter:
+    """Return what is exported under ``provider``, for tests that need nothing else of it."""
+    return exported
+
+
+@pytest.fixture
+def events(spans: InMemorySpanExporter) -> Iterator[list[Capture]]:
+    """Collect what is captured; its spans go to ``spans``."""
+    with captured_events() as captures:
+        yield captures

@@ -1,0 +1,383 @@
+"""Events that other code records on its own spans become captures, once, and the tracing pipeline is not disturbed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+from uuid import UUID, uuid5
+
+import pytest
+from opentelemetry import context, trace
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import Tracer
+
+from zentra_otel_posthog import (
+    PostHogSpanProcessor,
+    capture,
+    convert,
+    identify,
+    identity,
+    payment,
+    processors,
+    runtime,
+    telemetry,
+)
+from zentra_otel_posthog.config import Settings
+from zentra_otel_posthog.delivery import Capture
+from zentra_otel_posthog.testing import MemorySink, captured_events
+
+Install = Callable[[trace.TracerProvider | None], None]
+
+# Part of the wire: another namespace would let a redelivery across an upgrade count twice.
+NAMESPACE = UUID("6f1d4c1e-6d0e-5a0b-9b2e-0d3f3c1a7e55")
+PAYMENT: Any = {"amount_minor": 125_000, "currency": "NGN", "method": "card"}
+RAW: Any = {
+    **PAYMENT,
+    "method": "Card",
+    "email": "ada@example.com",
+    "note": "harmless",
+    "platform": "windows",
+    "reason": "no such property",
+}
+MOMENT = datetime(2026, 11, 2, 10, 0, 0, 123456, UTC)
+NANOSECONDS = 1_793_613_600_123_456_789
+
+
+@payment
+def pay(amount_minor: int = 125_000, currency: str = "NGN", method: str = "card") -> None: ...
+
+
+@pytest.fixture
+def tracer(provider: TracerProvider, events: list[Capture]) -> Tracer:
+    """The application's own tracer; ``events`` has made the package attach itself to its provider."""
+    return provider.get_tracer("app")
+
+
+@pytest.fixture
+def quiet(events: list[Capture]) -> Iterator[None]:
+    """Keep internal errors in, as in production."""
+    before = telemetry.raise_internal_errors(enabled=False)
+    yield
+    telemetry.raise_internal_errors(enabled=before)
+
+
+def ours(provider: TracerProvider) -> list[Any]:
+    return [one for one in provider._active_span_processor._span_processors if isinstance(one, PostHogSpanProcessor)]
+
+
+def expected_uuid(span: ReadableSpan, position: int, name: str) -> str:
+    span_context = span.get_span_context()
+    assert span_context is not None
+    return str(uuid5(NAMESPACE, f"{span_context.trace_id:032x}-{span_context.span_id:016x}-{position}-{name}"))
+
+
+def own(one: Capture) -> dict[str, Any]:
+    return {name: value for name, value in one.properties.items() if not name.startswith("$")}
+
+
+class TestConversion:
+    def test_the_schema_decides(self, tracer: Tracer, exported: InMemorySpanExporter, events: list[Capture]) -> None:
+        """Declared attributes are normalised, all others are left out; the span keeps what its author gave it."""
+        with tracer.start_as_current_span("request") as span:
+            span.add_event("payment.completed", RAW, timestamp=NANOSECONDS)
+        (one,) = events
+        (finished,) = exported.get_finished_spans()
+        assert (one.event, own(one), one.timestamp) == ("payment.completed", PAYMENT, MOMENT)
+        span_context = span.get_span_context()
+        assert one.properties["$trace_id"] == f"{span_context.trace_id:032x}"
+        assert one.properties["$span_id"] == f"{span_context.span_id:016x}"
+        assert dict(finished.events[0].attributes or {}) == RAW
+
+    @pytest.mark.parametrize(
+        ("name", "attributes", "properties"),
+        [
+            (
+                "kyc.verified",
+                {"tier": "2", "documents": ["Passport", "Selfie"]},
+                {"tier": "2", "documents": ["passport", "selfie"]},
+            ),
+            ("payment.failed", {"amount_minor": 100.5, "reason": "22212345678", "method": "card"}, {"method": "card"}),
+            ("session.authenticated", {}, {}),
+        ],
+    )
+    def test_attributes_as_opentelemetry_keeps_them(
+        self, tracer: Tracer, events: list[Capture], name: str, attributes: Any, properties: Any
+    ) -> None:
+        """Sequences come as tuples, refused values are left out, and an event without any is an event."""
+        with tracer.start_as_current_span("request") as span:
+            span.add_event(name, attributes)
+        assert [(one.event, own(one)) for one in events] == [(name, properties)]
+
+    @pytest.mark.parametrize(
+        "name",
+        ["exception", "payment", "Payment.completed", "payment.completed.late", "basket.paid", "gen_ai.user.message"],
+    )
+    def test_other_events_are_not_its_business(self, tracer: Tracer, events: list[Capture], name: str) -> None:
+        """What the tracking plan does not designate stays with tracing."""
+        with tracer.start_as_current_span("request") as span:
+            span.add_event(name, PAYMENT)
+        assert events == []
+
+    def test_uuids_come_from_trace_span_position_and_name(
+        self, tracer: Tracer, exported: InMemorySpanExporter, events: list[Capture]
+    ) -> None:
+        """Each event's UUID is version 5 of where it is, so converting it again is counted once."""
+        names = ["payment.pending", "exception", "payment.completed", "payment.completed", "card.issued"]
+        for _ in range(2):
+            with tracer.start_as_current_span("request") as span:
+                for name in names:
+                    span.add_event(name)
+        expected = [
+            expected_uuid(span, position, name)
+            for span in exported.get_finished_spans()
+            for position, name in enumerate(names)
+            if name != "exception"
+        ]
+        assert [one.uuid for one in events] == expected
+        assert len(set(expected)) == 8
+
+    def test_two_processors_capture_once(
+        self, provider: TracerProvider, tracer: Tracer, exported: InMemorySpanExporter, events: list[Capture]
+    ) -> None:
+        """One added by hand beside our own doubles nothing, nor would a process that converts the same span."""
+        provider.add_span_processor(PostHogSpanProcessor())
+        with tracer.start_as_current_span("request") as span:
+            span.add_event("payment.completed", PAYMENT)
+        assert [one.uuid for one in events] == [expected_uuid(exported.get_finished_spans()[0], 0, "payment.completed")]
+
+    def test_dropped_events_shift_the_position(self, install: Install, exported: InMemorySpanExporter) -> None:
+        """Where OpenTelemetry's limit drops the oldest events, the others keep the position they were recorded at."""
+        provider = TracerProvider(span_limits=SpanLimits(max_events=2), shutdown_on_exit=False)
+        provider.add_span_processor(SimpleSpanProcessor(exported))
+        install(provider)
+        with captured_events() as events, provider.get_tracer("app").start_as_current_span("request") as span:
+            for number in range(5):
+                span.add_event("card.issued", {"tier": number})
+        ((finished,), kept) = exported.get_finished_spans(), [(one.uuid, one.properties["tier"]) for one in events]
+        assert kept == [(expected_uuid(finished, position, "card.issued"), str(position)) for position in (3, 4)]
+
+    def test_our_own_events_on_the_span_are_left_alone(
+        self, tracer: Tracer, exported: InMemorySpanExporter, events: list[Capture]
+    ) -> None:
+        """What ``capture`` and decorators have captured is not captured again; it counts as a position."""
+        with tracer.start_as_current_span("request") as span:
+            first = capture("payment.completed", properties=PAYMENT)
+            pay()
+            span.add_event("payment.completed", PAYMENT)
+        assert [one.event for one in events] == [
+            "payment.completed",
+            "payment.pending",
+            "payment.completed",
+            "payment.completed",
+        ]
+        assert [events[0].uuid, events[-1].uuid] == [
+            first,
+            expected_uuid(exported.get_finished_spans()[-1], 1, "payment.completed"),
+        ]
+        assert len({one.uuid for one in events}) == 4
+
+    def test_threads(self, tracer: Tracer, events: list[Capture]) -> None:
+        """Spans that end at the same time in several threads are each captured, each about its own person."""
+
+        def request(number: int) -> None:
+            with identify(f"usr_{number}"), tracer.start_as_current_span("request") as span:
+                span.add_event("payment.completed", {"amount_minor": number})
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(request, range(200)))
+        assert {(one.distinct_id, one.properties["amount_minor"]) for one in events} == {
+            (f"usr_{number}", number) for number in range(200)
+        }
+
+
+class TestIdentity:
+    def test_the_start_of_the_span_counts(self, tracer: Tracer, events: list[Capture]) -> None:
+        """A span that ends elsewhere is still about whom ``identify`` named where it began."""
+        with identify("usr_1", tenant="acme", platform="ios"):
+            span = tracer.start_span("request")
+        with identify("usr_2", tenant="umbrella", platform="web"):
+            span.add_event("payment.completed", PAYMENT)
+            span.end()
+        (one,) = events
+        assert (one.distinct_id, one.properties["$groups"], one.properties["platform"]) == (
+            "usr_1",
+            {"tenant": "acme"},
+            "ios",
+        )
+
+    def test_a_given_parent_context_counts(self, tracer: Tracer, events: list[Capture]) -> None:
+        """A span that is started with a context of its own takes the identity from there."""
+        with identify("usr_1"):
+            parent = context.get_current()
+        span = tracer.start_span("request", context=parent)
+        span.add_event("payment.completed", PAYMENT)
+        span.end()
+        assert [one.distinct_id for one in events] == ["usr_1"]
+
+    @pytest.mark.parametrize(
+        ("on_event", "on_span", "block", "expected"),
+        [
+            ({"posthog.distinct_id": "a"}, {"posthog.distinct_id": "b"}, "c", "a"),
+            ({}, {"posthog.distinct_id": "b", "user.id": "d"}, "c", "b"),
+            ({"user.id": "d"}, {"user.id": "e"}, "c", "c"),
+            ({"user.id": "d"}, {"posthog.distinct_id": "b"}, None, "b"),
+            ({}, {"user.id": "d", "enduser.id": "e"}, None, "d"),
+            ({}, {"enduser.id": "e"}, None, "e"),
+            ({}, {}, None, None),
+        ],
+    )
+    def test_the_order_of_the_sources(
+        self,
+        tracer: Tracer,
+        events: list[Capture],
+        on_event: dict[str, str],
+        on_span: dict[str, str],
+        block: str | None,
+        expected: str | None,
+    ) -> None:
+        """The event's own id, the span's, ``identify``, then OpenTelemetry's conventions."""
+        with identify(block), tracer.start_as_current_span("request", attributes=on_span) as span:
+            span.add_event("payment.completed", {**PAYMENT, **on_event})
+        (one,) = events
+        assert ("$process_person_profile" in one.properties) is (expected is None)
+        assert expected in {None, one.distinct_id}
+        assert own(one) == PAYMENT
+
+    def test_session_and_tenant_of_event_and_span(self, tracer: Tracer, events: list[Capture]) -> None:
+        """They are read from attributes like the distinct id, the event's before the span's."""
+        sessions = [f"0192f0c1-2d3e-7abc-8def-01234567890{number}" for number in (1, 2)]
+        on_span = {"posthog.distinct_id": "usr_1", "posthog.session_id": sessions[0], "posthog.tenant": "acme"}
+        with tracer.start_as_current_span("request", attributes=on_span) as span:
+            span.add_event("payment.completed", PAYMENT)
+            span.add_event(
+                "payment.completed", {**PAYMENT, "posthog.session_id": sessions[1], "posthog.tenant": "umbrella"}
+            )
+        assert [(one.properties["$session_id"], one.properties["$groups"]["tenant"]) for one in events] == [
+            (sessions[0], "acme"),
+            (sessions[1], "umbrella"),
+        ]
+
+    def test_personal_ids_stay(self, tracer: Tracer, events: list[Capture]) -> None:
+        """What other code calls a user's id passes the same gate."""
+        with tracer.start_as_current_span("request", attributes={"enduser.id": "ada@example.com"}) as span:
+            span.add_event("payment.completed", PAYMENT)
+        assert "ada@example.com" not in repr(events)
+        assert events[0].properties["$process_person_profile"] is False
+
+    def test_ended_spans_are_forgotten(
+        self, provider: TracerProvider, tracer: Tracer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is remembered of a span goes with it; of spans that never end, only so many are remembered."""
+        (processor,) = ours(provider)
+        with identify("usr_1"):
+            for _ in range(100):
+                tracer.start_span("request").end()
+            assert processor._identities == {}
+            monkeypatch.setattr(processors, "_REMEMBERED", 10)
+            spans = [tracer.start_span("request") for _ in range(50)]
+        assert len(processor._identities) == 10
+        for span in spans:
+            span.end()
+        assert processor._identities == {}
+
+
+def _fails(*_: object, **__: object) -> NoReturn:
+    raise ZeroDivisionError
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        (identity, "from_context"),
+        (identity, "noted_on"),
+        (identity, "with_common"),
+        (processors, "schema_of"),
+        (processors, "clean_declared"),
+        (processors, "convert"),
+        (runtime, "current"),
+        (convert.Origin, "uuid"),
+        (MemorySink, "append"),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_errors_stay_inside(
+    provider: TracerProvider,
+    tracer: Tracer,
+    events: list[Capture],
+    exported: InMemorySpanExporter,
+    monkeypatch: pytest.MonkeyPatch,
+    module: Any,
+    name: str,
+) -> None:
+    """Whatever breaks in here, the span starts and ends, and every processor before and behind gets it."""
+    behind = InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(behind))
+    before = sum(telemetry.totals(telemetry.INTERNAL_ERRORS).values())
+    with monkeypatch.context() as broken:
+        broken.setattr(module, name, _fails)
+        with tracer.start_as_current_span("request") as span:
+            span.add_event("payment.completed", PAYMENT)
+    assert [len(exporter.get_finished_spans()) for exporter in (exported, behind)] == [1, 1]
+    assert sum(telemetry.totals(telemetry.INTERNAL_ERRORS).values()) > before
+    with tracer.start_as_current_span("request") as span:
+        span.add_event("payment.completed", PAYMENT)
+    assert events[-1].event == "payment.completed"
+
+
+class TestAttachment:
+    def test_once_per_provider(self, provider: TracerProvider, exported: InMemorySpanExporter) -> None:
+        """However often the package is set up, a provider has one processor of ours."""
+        assert ours(provider) == []
+        for _ in range(3):
+            with captured_events():
+                capture("payment.completed", properties=PAYMENT)
+                pay()
+        assert len(ours(provider)) == 1
+        runtime.configure(disabled=True)
+        assert len(ours(provider)) == 1
+
+    def test_a_late_provider_is_picked_up(self, install: Install, exported: InMemorySpanExporter) -> None:
+        """A provider that the application installs after our first event gets the processor, and our spans."""
+        install(None)
+        with captured_events() as events:
+            capture("payment.completed", properties=PAYMENT)
+            pay()
+            provider = TracerProvider(shutdown_on_exit=False)
+            provider.add_span_processor(SimpleSpanProcessor(exported))
+            trace.set_tracer_provider(provider)
+            pay()
+            with provider.get_tracer("app").start_as_current_span("request") as span:
+                span.add_event("payment.completed", PAYMENT)
+        assert [one.event for one in events] == [
+            "payment.completed",
+            *["payment.pending", "payment.completed"] * 2,
+            "payment.completed",
+        ]
+        assert len(ours(provider)) == 1
+        assert [span.name for span in exported.get_finished_spans()] == [f"{__name__} pay", "request"]
+
+    def test_our_spans_name_their_scope(self, tracer: Tracer, exported: InMemorySpanExporter) -> None:
+        """Our spans bear the package's name and version as their instrumentation scope."""
+        pay()
+        scope = exported.get_finished_spans()[0].instrumentation_scope
+        assert scope is not None
+        assert (scope.name, bool(scope.version)) == ("zentra_otel_posthog", True)
+
+    def test_a_flush_of_the_provider_delivers(self, provider: TracerProvider) -> None:
+        """``force_flush`` of the tracer provider reaches the sink, in seconds; where it fails, so does the flush."""
+
+        class Sink(MemorySink):
+            def flush(self, timeout: float) -> bool:
+                waited.append(timeout)
+                return timeout > 1
+
+        waited: list[float] = []
+        runtime.replace(runtime.Runtime(Settings(), Sink()))
+        (processor,) = ours(provider)
+        assert (processor.force_flush(5000), processor.force_flush(500)) == (True, False)
+        assert waited == [5, 0.5]
