@@ -195,14 +195,17 @@ class _Call:
             except Exception:
                 # The application's own property or callable: a value that cannot be had is a value left out.
                 telemetry.refused(self._plan.completed.name, name, "unreadable")
-        if moment.distinct_id is not None or moment.tenant is not None:
+        distinct_id = tenant = None
+        if moment.distinct_id is not None:
             distinct_id = self._read_identity("distinct_id", moment.distinct_id, result)
+        if moment.tenant is not None:
             tenant = self._read_identity("tenant", moment.tenant, result)
-            self._subject = identity.about(Identity(distinct_id, tenant=tenant), self._subject)
+        if distinct_id is not None or tenant is not None:
+            self._subject = identity.about(Identity(distinct_id, None, tenant), self._subject)
 
-    def _read_identity(self, name: str, read: Read | None, result: object) -> object:
+    def _read_identity(self, name: str, read: Read, result: object) -> object:
         try:
-            return None if read is None else read(self._args, self._kwargs, result)
+            return read(self._args, self._kwargs, result)
         except Exception:
             telemetry.refused(self._plan.completed.name, name, "unreadable")
             return None

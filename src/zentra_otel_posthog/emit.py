@@ -30,7 +30,7 @@ def record(
     properties: dict[str, Any],
     subject: Identity,
     origin: Origin,
-    position: object,
+    position: int,
     *,
     timestamp: int | None = None,
     person_set: Mapping[str, Any] | None = None,
@@ -137,8 +137,8 @@ def _capture(
         clean,
         subject,
         Origin.of(span),
-        # The span may hold events of this name already, and threads and forks may share it.
-        os.urandom(8).hex(),
+        # The span may hold events of this name already, and threads and forks may share it: so its place is random.
+        int.from_bytes(os.urandom(8)) >> 2,
         timestamp=None if timestamp is None else _nanoseconds(timestamp),
         person_set=clean_properties(schema, person_set) if person_set else None,
         person_set_once=clean_properties(schema, person_set_once) if person_set_once else None,

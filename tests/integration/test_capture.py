@@ -136,7 +136,7 @@ def test_tracing_makes_no_difference(
         assert [one.uuid for one in sent] == [uuid]
     ((name, properties),) = [(one.event, one.properties) for one in sent]
     assert (name, own(properties)) == ("payment.completed", PAYMENT)
-    assert UUID(uuid).version == 5
+    assert UUID(uuid).version == 8
     assert ("$trace_id" in properties, "$span_id" in properties) == (has_ids, has_ids)
 
 

@@ -217,7 +217,7 @@ def test_an_event(sent: list[Capture], event: Event, expected: dict[str, Any]) -
     with identify("usr_1", session_id=SESSION, tenant="acme", platform="ios", user_tier="gold"):
         uuid = capture(event, timestamp=MOMENT)
     assert payload(sent[0]) == {**expected, "uuid": uuid}
-    assert UUID(uuid).version == 5
+    assert UUID(uuid).version == 8
 
 
 def test_an_event_about_nobody(sent: list[Capture]) -> None:
@@ -225,7 +225,7 @@ def test_an_event_about_nobody(sent: list[Capture]) -> None:
     uuid = capture("basket.paid", properties={"items": 3, "platform": "web"}, timestamp=MOMENT)
     assert payload(sent[0]) == {
         "event": "basket.paid",
-        "distinct_id": "02a9afdecb5b5f92bbdbfe85500870f3",
+        "distinct_id": TRACE,
         "uuid": uuid,
         "timestamp": TIME,
         "properties": {"items": 3, "platform": "web", "$process_person_profile": False, **CONSTANT},
@@ -241,7 +241,7 @@ def test_an_event_that_other_code_recorded(sent: list[Capture]) -> None:
     assert payload(sent[0]) == {
         "event": "card.issued",
         "distinct_id": "usr_1",
-        "uuid": "921fb7f9-8a47-5147-86a5-ee19ac462e78",
+        "uuid": "ee7b19ae-d288-81ba-a8f7-340404aae364",
         "timestamp": TIME,
         "properties": {"cardType": "virtual", "tier": "gold", **CONSTANT},
     }
