@@ -19,6 +19,7 @@ from zentra_otel_posthog.convert import Origin, convert
 from zentra_otel_posthog.events import Event, EventSchema
 from zentra_otel_posthog.identity import Identity
 from zentra_otel_posthog.processors import RecordedName
+from zentra_otel_posthog.sanitize import detectors
 from zentra_otel_posthog.sanitize.schema import clean_properties
 
 _recorded_name = lru_cache(maxsize=1024)(RecordedName)
@@ -152,11 +153,19 @@ def _read(event: object, properties: Mapping[str, Any]) -> tuple[EventSchema | N
     if isinstance(event, Event):
         own = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
         return event.event_schema, {**own, **properties}
-    try:
-        name = events.check_name(event)
-    except ValueError:
+    if not isinstance(event, str):
         return None, {}
-    return events.schema_of(name) or events.undeclared(name), dict(properties)
+    return events.schema_of(event) or _undeclared(event), dict(properties)
+
+
+@lru_cache(maxsize=1024)
+def _undeclared(name: str) -> EventSchema | None:
+    """Return the schema of an event that nothing declares, or None where its name is none, or tells of a customer."""
+    try:
+        checked = events.check_name(name)
+    except ValueError:
+        return None
+    return None if detectors.find(checked) is not None else events.undeclared(checked)
 
 
 def _nanoseconds(timestamp: datetime) -> int:

@@ -94,7 +94,9 @@ class IdentifierGate:
             if not isinstance(value, (str, int, UUID)) or isinstance(value, bool):
                 judgement = None, "type"
             else:
-                judgement = self._judge(purpose, str(value).strip(), length)
+                text = str(value).strip()
+                text.encode()  # half a character is text in Python, and none in UTF-8
+                judgement = self._judge(purpose, text, length)
         except Exception:
             judgement = None, "error"
         identifier, rule = judgement

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import date
@@ -9,6 +10,8 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, Final
 from uuid import UUID
+
+import msgspec
 
 from zentra_otel_posthog import telemetry
 from zentra_otel_posthog.events import EventSchema
@@ -18,6 +21,7 @@ from zentra_otel_posthog.sanitize import detectors
 _PROPERTY_NAME: Final = re.compile(r"[A-Za-z_][\w.\-]{0,99}", re.ASCII)
 # PostHog reads meaning into "$" properties; only those that a caller may set are let through.
 _RESERVED_ALLOWED: Final = re.compile(r"\$feature/[\w.\-]{1,100}|\$active_feature_flags", re.ASCII)
+_PLAIN: Final = frozenset({bool, int, float})
 _UNNAMEABLE: Final = "(unnameable)"
 
 
@@ -61,7 +65,10 @@ def _clean_undeclared(schema: EventSchema, values: Mapping[Any, Any]) -> dict[st
             reserved = isinstance(name, str) and name.startswith("$")
             telemetry.refused(event, _UNNAMEABLE, "reserved_name" if reserved else "property_name")
             continue
-        kept, rule = detectors.judge(name, _json_value(value))
+        if detectors.find(name) is not None:
+            telemetry.refused(event, _UNNAMEABLE, "property_name")
+            continue
+        kept, rule = _judge(name, value)
         if rule is not None:
             telemetry.refused(event, name, rule)
         if kept is not None:
@@ -69,7 +76,26 @@ def _clean_undeclared(schema: EventSchema, values: Mapping[Any, Any]) -> dict[st
     return clean
 
 
+def _judge(name: str, value: object) -> tuple[Any, str | None]:
+    """Return what of a value may leave, in plain JSON types, and the rule that refused it or a part of it."""
+    try:
+        kept, rule = detectors.judge(name, _spelt(value))
+        if kept is None or type(kept) in _PLAIN:
+            return kept, rule
+        # Bounded by now. What leaves is judged again where it is not what came: a type of its own may spell itself so.
+        plain = json.loads(json.dumps(kept, default=_json_value))
+        plain, again = detectors.judge(name, plain)
+        msgspec.json.encode(plain)  # half a character is text in Python, and none in UTF-8
+    except Exception:
+        return None, "unsupported_type"
+    return plain, rule or again
+
+
 def _json_value(value: object) -> object:
+    return list(value) if isinstance(value, (set, frozenset)) else _spelt(value)
+
+
+def _spelt(value: object) -> object:
     """Give the common types that JSON lacks their usual spelling; the detectors refuse what is left."""
     if isinstance(value, Enum):
         value = value.value
