@@ -35,6 +35,9 @@ _METRICS: Final = {
     INTERNAL_ERRORS: ("{error}", "Errors inside the package that were kept from the caller.", ("step", "error.type")),
 }
 
+_SERIES_MAX: Final = 2000  # of one metric, as OpenTelemetry's SDKs bound it; names may come from an application's data
+_OTHER: Final = "(other)"
+
 _lock = threading.Lock()
 _totals: dict[str, Counter[tuple[str, ...]]] = {name: Counter() for name in _METRICS}
 _raise_internal_errors = False
@@ -50,7 +53,10 @@ def add(metric: str, *attributes: str, count: int = 1) -> None:
         count: How many.
     """
     with _lock:
-        _totals[metric][attributes] += count
+        total = _totals[metric]
+        if attributes not in total and len(total) >= _SERIES_MAX:
+            attributes = (_OTHER,) * len(attributes)
+        total[attributes] += count
 
 
 def totals(metric: str) -> dict[tuple[str, ...], int]:
