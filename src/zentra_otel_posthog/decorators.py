@@ -17,6 +17,7 @@ from zentra_otel_posthog._binding import Bound, Parameters, Read, Source
 from zentra_otel_posthog._wrapping import Moment, Plan, wrapper_of
 from zentra_otel_posthog.events import Event, EventSchema
 from zentra_otel_posthog.kinds import Kind
+from zentra_otel_posthog.processors import RecordedName
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any]")
 
@@ -182,7 +183,7 @@ class Decorator:
             for needs_result in (False, True)
         )
         plan = Plan(
-            span_name=self._options.get("span_name") or label,
+            span_name=RecordedName(self._options.get("span_name") or label),
             completed=self._completed,
             pending=self._pending,
             failed=self._failed,

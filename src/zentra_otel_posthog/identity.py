@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self, cast
+from typing import Any, Final, NamedTuple, Self
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -129,8 +129,9 @@ def from_context(context: Context) -> Identity:
     Args:
         context: An OpenTelemetry context.
     """
-    identity, latest = cast("Identity", context.get(_KEY, NOBODY)), _latest.get()
-    if latest.sequence > identity.sequence:
+    identity: Identity = context.get(_KEY, NOBODY)  # type: ignore[assignment]  # nobody else knows the key
+    latest = _latest.get()
+    if latest is not identity and latest.sequence > identity.sequence:
         identity = latest
     # Only where the application uses it: importing posthog costs more than all of this package.
     if (contexts := sys.modules.get("posthog.contexts")) is not None:

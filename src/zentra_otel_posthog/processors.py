@@ -15,7 +15,7 @@ from zentra_otel_posthog.sanitize.schema import clean_declared
 
 
 class RecordedName(str):
-    """The name of an event that the package recorded on a span itself: its capture is already in the sink.
+    """The name of a span or event that the package made itself: what is to be captured of it already is.
 
     A type of its own, because an attribute would be seen by every tracing backend and cost 0.5 µs an event.
     """
@@ -40,6 +40,8 @@ class PostHogSpanProcessor(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Remember who ``identify`` named where the span began; it may end in another context."""
+        if type(span.name) is RecordedName:
+            return  # of a decorated call, which knows
         try:
             found = identity.from_context(get_current() if parent_context is None else parent_context)
             if found is not NOBODY:
@@ -72,6 +74,8 @@ def _capture_events(span: ReadableSpan, surrounding: Identity) -> None:
     if getattr(span, _CONVERTED, False):
         return
     setattr(span, _CONVERTED, True)
+    if type(span.name) is RecordedName:
+        surrounding = identity.from_context(get_current())  # a decorated call ends where it began
     current = runtime.current()
     origin = Origin.of(span)
     surrounding = identity.noted_on(span.attributes, surrounding)

@@ -21,6 +21,7 @@ from zentra_otel_posthog import (
     capture,
     convert,
     identify,
+    payment,
     identity,
     payment,
     processors,
@@ -385,3 +386,20 @@ class TestAttachment:
         (processor,) = ours(provider)
         assert (processor.force_flush(5000), processor.force_flush(500)) == (True, False)
         assert waited == [5, 0.5]
+
+
+def test_another_event_inside_a_decorated_call(provider: TracerProvider, events: list[Capture]) -> None:
+    """What a decorated function itself records on its span is captured too, about whom ``identify`` names."""
+
+    @payment
+    def charge(amount_minor: int, currency: str, method: str) -> None:
+        trace.get_current_span().add_event("card.issued", {"cardType": "virtual", "tier": "gold"})
+
+    with identify("usr_1", tenant="acme"):
+        charge(5, "NGN", "card")
+    assert sorted((one.event, one.distinct_id) for one in events) == [
+        ("card.issued", "usr_1"),
+        ("payment.completed", "usr_1"),
+        ("payment.pending", "usr_1"),
+    ]
+    assert {one.properties["$groups"]["tenant"] for one in events} == {"acme"}
