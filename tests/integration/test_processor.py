@@ -21,7 +21,6 @@ from zentra_otel_posthog import (
     capture,
     convert,
     identify,
-    payment,
     identity,
     payment,
     processors,
