@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, Sampler, SamplingResult, StaticSampler
 
 import zentra_otel_posthog as zentra
-from zentra_otel_posthog import Event, PostHogSpanProcessor, capture
+from zentra_otel_posthog import Event, PostHogSpanProcessor, capture, payment
 from zentra_otel_posthog.delivery import Capture
 from zentra_otel_posthog.testing import captured_events
 
@@ -110,13 +110,23 @@ PROVIDERS: dict[str, tuple[Callable[[], trace.TracerProvider | None], bool]] = {
 }
 
 
+@payment
+def pay(amount_minor: int = 125_000, currency: str = "NGN", method: str = "card") -> None: ...
+
+
 @contextmanager
 def _in_span(provider: trace.TracerProvider | None) -> Iterator[None]:
     with (provider or trace).get_tracer("app").start_as_current_span("request"):
         yield
 
 
-@pytest.mark.parametrize("inside", [nullcontext, _in_span], ids=["no span", "in a span"])
+@contextmanager
+def _under_a_remote_parent(_: trace.TracerProvider | None) -> Iterator[None]:
+    with trace.use_span(trace.NonRecordingSpan(trace.SpanContext(1 << 100, 1 << 60, is_remote=True))):
+        yield
+
+
+@pytest.mark.parametrize("inside", [nullcontext, _in_span, _under_a_remote_parent], ids=["no span", "span", "parent"])
 @pytest.mark.parametrize("case", PROVIDERS)
 def test_tracing_makes_no_difference(
     install: Install,
@@ -125,19 +135,25 @@ def test_tracing_makes_no_difference(
     case: str,
     inside: Callable[[Any], AbstractContextManager[None]],
 ) -> None:
-    """With any provider, or none, sampled or not, in a span or not, an event is captured once and at once."""
+    """With any provider, or none, sampled or not, in any span or none, each event is captured once and at once."""
     make, has_ids = PROVIDERS[case]
     if case == "sdk disabled":
         monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
     provider = make()
     install(provider)
     with inside(provider):
-        uuid = capture("payment.completed", distinct_id="usr_1", properties=PAYMENT)
-        assert [one.uuid for one in sent] == [uuid]
-    ((name, properties),) = [(one.event, one.properties) for one in sent]
-    assert (name, own(properties)) == ("payment.completed", PAYMENT)
-    assert UUID(uuid).version == 8
-    assert ("$trace_id" in properties, "$span_id" in properties) == (has_ids, has_ids)
+        for count in (1, 2):
+            uuid = capture("payment.completed", distinct_id="usr_1", properties=PAYMENT)
+            assert [one.uuid for one in sent][-1:] == [uuid]
+            pay()
+            assert len(sent) == 3 * count
+    assert [one.event for one in sent] == ["payment.completed", "payment.pending", "payment.completed"] * 2
+    assert all(own(one.properties) == PAYMENT for one in sent)
+    # PostHog would count events with the same UUID once.
+    assert len({one.uuid for one in sent}) == 6
+    assert {UUID(one.uuid).version for one in sent} == {8}
+    has_ids = has_ids or inside is _under_a_remote_parent
+    assert {("$trace_id" in one.properties, "$span_id" in one.properties) for one in sent} == {(has_ids, has_ids)}
 
 
 class TestSpans:

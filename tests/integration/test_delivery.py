@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -160,6 +161,50 @@ class TestDelivery:
         assert flush(5)
         assert seen == [("zentra-posthog-sender", False), ("MainThread", False)]
 
+    @pytest.mark.xfail(strict=True, reason="a child between fork and exec keeps the closed segment's lock")
+    def test_a_flush_beside_subprocesses(self, receiver: Receiver, start: Start) -> None:
+        """A process that starts others all the time is not told that it flushed what it did not."""
+        start()
+        done = threading.Event()
+
+        def spawn() -> None:
+            while not done.is_set():
+                subprocess.run(["/bin/true"], check=True)
+
+        threads = [threading.Thread(target=spawn) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        try:
+            for count in range(1, 31):
+                captured(1)
+                assert flush(5)
+                assert len(receiver.events) == count
+        finally:
+            done.set()
+            for thread in threads:
+                thread.join()
+
+    @pytest.mark.xfail(strict=True, reason="a segment that somebody else holds is passed over")
+    def test_a_flush_is_not_true_of_what_another_process_sends(
+        self, receiver: Receiver, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """While another process holds events of ours, a flush is not true; when they are back, it delivers them."""
+        monkeypatch.setattr(sender, "_BACKOFF_FIRST", 60)
+        start()
+        receiver.stop()
+        sent = captured(2)
+        assert not flush(0.2)
+        another = FileSpool(spooled(tmp_path)[0].parent, 1 << 20)
+        deadline = time.monotonic() + 5
+        while not (held := list(another.claim())):
+            assert time.monotonic() < deadline
+        receiver.start()
+
+        assert not flush(0.3)
+        held[0].release()
+        assert flush(5)
+        assert uuids(receiver) == sent
+
 
 class TestAnswers:
     @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, "close"])
@@ -227,7 +272,6 @@ class TestAnswers:
         assert receiver.received == len(receiver.events) == 13 - len(poisoned)
         assert lost() == {"status_400": len(poisoned)}
 
-    @pytest.mark.xfail(strict=True, reason="a half that must wait has the other half's losses counted again")
     def test_a_loss_is_counted_once(
         self, receiver: Receiver, start: Start, lost: Callable[[], dict[str, int]], tmp_path: Path
     ) -> None:
@@ -296,7 +340,6 @@ class TestAnswers:
         assert uuids(receiver) == sent
         assert lost() == {f"status_{status}": 4}
 
-    @pytest.mark.xfail(strict=True, reason="failures are forgotten only where the same sender is answered 200")
     def test_the_sender_rests_when_there_is_nothing_to_send(
         self, receiver: Receiver, start: Start, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from zentra_otel_posthog import capture, configure, flush, shutdown, telemetry
-from zentra_otel_posthog.delivery import sender
+from zentra_otel_posthog import Settings, capture, configure, flush, runtime, shutdown, telemetry
+from zentra_otel_posthog.delivery import Sink, sender
 from zentra_otel_posthog.inspector import Answer, Receiver
 
 KEY = "phc_invented"
@@ -113,7 +113,7 @@ class TestShutdown:
         assert uuids(receiver) == sent
         assert receiver.received == 6
 
-    @pytest.mark.xfail(strict=True, reason="the replaced spool's open segment stays locked, and flush does not say so")
+    @pytest.mark.xfail(strict=False, reason="a segment that somebody else holds is passed over, and the two race")
     def test_configured_anew_while_a_request_hangs(self, receiver: Receiver, start: Start) -> None:
         """A flush is true of what the sender before could not deliver, also of what came after its shutdown."""
         start()
@@ -127,7 +127,26 @@ class TestShutdown:
         assert flush(5)
         assert sorted(uuids(receiver)) == sorted(sent)
 
-    @pytest.mark.xfail(strict=True, reason="it waits for a thread that ends without another delivery")
+    @pytest.mark.xfail(strict=True, reason="the sink before is closed before it is replaced")
+    def test_captured_while_it_is_configured_anew(
+        self, receiver: Receiver, start: Start, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What another thread captures in the middle of ``configure`` is delivered by the sink that follows."""
+        start()
+        shutdown(5)
+        sent: list[str] = []
+        sink = runtime._sink
+
+        def slow_sink(settings: Settings) -> Sink | None:
+            sent.extend(captured(2))
+            return sink(settings)
+
+        monkeypatch.setattr(runtime, "_sink", slow_sink)
+        start()
+
+        assert flush(5)
+        assert uuids(receiver) == sent
+
     def test_flush_after_shutdown(self, receiver: Receiver, start: Start) -> None:
         """A flush while the stopped sender still waits for its last answer delivers by itself, soon."""
         start()
@@ -146,7 +165,7 @@ class TestExit:
     SCRIPT = """
 import signal, sys
 signal.alarm(30)
-from zentra_otel_posthog import capture, configure, shutdown
+from zentra_otel_posthog import Settings, capture, configure, shutdown
 host, spool_dir, end = sys.argv[1:]
 configure(api_key="phc_invented", host=host, spool_dir=spool_dir, flush_interval=3600)
 for number in range(5):
@@ -223,7 +242,6 @@ class TestFolder:
         (warning,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
         assert "ZENTRA_POSTHOG_SPOOL_DIR" in warning.getMessage()
 
-    @pytest.mark.xfail(strict=True, reason="a removed open segment is neither sent nor counted")
     def test_a_folder_that_is_removed_under_it(self, receiver: Receiver, start: Start, tmp_path: Path) -> None:
         """Whoever cleans up under a running process makes nothing vanish silently: it arrives or is counted."""
         before = telemetry.totals(telemetry.LOST).get(("spool_write",), 0)

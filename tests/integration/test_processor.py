@@ -184,6 +184,18 @@ class TestConversion:
         ]
         assert len({one.uuid for one in events}) == 4
 
+    def test_other_events_on_a_decorated_calls_span(self, tracer: Tracer, events: list[Capture]) -> None:
+        """What a decorated function records on the call's span itself is another event than the call's own."""
+
+        @payment
+        def settle(amount_minor: int, currency: str = "NGN", method: str = "card") -> None:
+            for amount in (1, 2):
+                trace.get_current_span().add_event("payment.completed", {**PAYMENT, "amount_minor": amount})
+
+        settle(3)
+        assert sorted(one.properties["amount_minor"] for one in events if one.event == "payment.completed") == [1, 2, 3]
+        assert len({one.uuid for one in events}) == 4
+
     def test_threads(self, tracer: Tracer, events: list[Capture]) -> None:
         """Spans that end at the same time in several threads are each captured, each about its own person."""
 

@@ -97,7 +97,7 @@ class TestMinorUnits:
 
     def test_an_astronomic_decimal_is_refused_by_its_size(self) -> None:
         """The billion digits of a decimal are never written out, which would hold the request up for minutes."""
-        written_out = []
+        written_out: list[object] = []
         exact = type("Exact", (Decimal,), {"__int__": written_out.append})
         assert refusal("minor_units", exact("1E+1000000000")) == "minor_units"
         assert written_out == []

@@ -77,11 +77,12 @@ class TestRequest:
         assert Wire('phc_"\\,{}', receiver.url, "none").post(LINES, timeout=5) == Answer(200)
         assert receiver.requests[0].decoded["api_key"] == 'phc_"\\,{}'
 
-    def test_it_goes_on_after_reset(self, receiver: Receiver) -> None:
+    def test_it_goes_on_after_a_fork(self, receiver: Receiver) -> None:
         """A forked child forgets the parent's connection and opens its own."""
         wire = Wire(KEY, receiver.url, "gzip")
         wire.post(LINES, timeout=5)
-        wire.reset()
+        wire.before_fork()
+        wire.after_fork_in_child()
         assert wire.post(LINES, timeout=5) == Answer(200)
 
 
