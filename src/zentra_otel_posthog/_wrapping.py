@@ -17,12 +17,12 @@ from types import CoroutineType
 from typing import Any, Final
 
 from opentelemetry import context as otel_context
-from opentelemetry.trace import Span, Status, StatusCode, set_span_in_context
+from opentelemetry.trace import Span, Status, StatusCode, get_current_span, set_span_in_context
 
 from zentra_otel_posthog import _outcome, _provider, identity, runtime, telemetry
 from zentra_otel_posthog._binding import Read
 from zentra_otel_posthog._outcome import Outcome
-from zentra_otel_posthog.convert import Origin
+from zentra_otel_posthog.convert import Origin, random_position
 from zentra_otel_posthog.emit import record
 from zentra_otel_posthog.events import EventSchema
 from zentra_otel_posthog.identity import Identity
@@ -32,6 +32,9 @@ from zentra_otel_posthog.sanitize.schema import clean_declared
 Argument = tuple[str, Read, Callable[[object], Any]]
 """A property's name, how to read it from a call, and the kind that normalises it."""
 
+# A call's events have different names, so one position serves; it is none that the span processor counts to, should
+# other code record an event of the same name on the span.
+_OWN_POSITIONS: Final = 1 << 61
 # Reading a member off its enumeration costs as much as a call.
 _COMPLETED: Final = Outcome.COMPLETED
 _FAILED: Final = Outcome.FAILED
@@ -86,7 +89,9 @@ class Plan:
 class _Call:
     """One call: its span, and the properties that its events take."""
 
-    __slots__ = ("_args", "_context", "_kwargs", "_origin", "_plan", "_properties", "_span", "_subject", "_token")
+    __slots__ = (
+        "_args", "_context", "_kwargs", "_origin", "_plan", "_position", "_properties", "_span", "_subject", "_token",
+    )  # fmt: skip
 
     def __init__(self, plan: Plan, instance: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         if plan.takes_self and instance is not None:
@@ -104,10 +109,14 @@ class _Call:
         self._read(plan.entry, None)
         self._span: Span = _provider.tracer().start_span(plan.span_name, context)
         self._origin = Origin.of(self._span)
+        self._position = _OWN_POSITIONS
+        if self._origin.span_id == get_current_span(context).get_span_context().span_id:
+            # No span of the call's own: a tracer that makes none hands out the caller's, which other calls share.
+            self._position = random_position()
         # Without a provider there is no span to make current, and the caller's must stay.
         self._context = set_span_in_context(self._span, context) if self._origin.traced else None
         if plan.pending is not None:
-            self._emit(plan.pending, 0)
+            self._emit(plan.pending)
 
     def resume(self) -> None:
         """Make the span current."""
@@ -167,20 +176,20 @@ class _Call:
         if plan.exit is not None:
             self._read(plan.exit, result)
         if outcome is _COMPLETED:
-            self._emit(plan.completed, 1)
+            self._emit(plan.completed)
         elif outcome is _FAILED and plan.failed is not None:
             if reason is not None:
                 self._properties.setdefault("reason", reason)
-            self._emit(plan.failed, 1)
+            self._emit(plan.failed)
 
-    def _emit(self, schema: EventSchema, position: int) -> None:
+    def _emit(self, schema: EventSchema) -> None:
         properties, subject = self._properties, self._subject
         try:
             if self._plan.narrow:
                 properties = {name: value for name, value in properties.items() if name in schema.kinds}
             if subject.platform is not None or subject.user_tier is not None:
                 properties = {**clean_declared(schema, identity.with_common(subject, {})), **properties}
-            record(self._span, schema, properties, subject, self._origin, position)
+            record(self._span, schema, properties, subject, self._origin, self._position)
         except Exception as error:
             telemetry.internal_error("recording an event", error)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from opentelemetry.context import get_current
 from opentelemetry.trace import Span
 
 from zentra_otel_posthog import _provider, events, identity, runtime, telemetry
-from zentra_otel_posthog.convert import Origin, convert
+from zentra_otel_posthog.convert import Origin, convert, random_position
 from zentra_otel_posthog.events import Event, EventSchema
 from zentra_otel_posthog.identity import Identity
 from zentra_otel_posthog.processors import RecordedName
@@ -138,8 +137,8 @@ def _capture(
         clean,
         subject,
         Origin.of(span),
-        # The span may hold events of this name already, and threads and forks may share it: so its place is random.
-        int.from_bytes(os.urandom(8)) >> 2,
+        # The span may hold events of this name already, and threads and forks may share it.
+        random_position(),
         timestamp=None if timestamp is None else _nanoseconds(timestamp),
         person_set=clean_properties(schema, person_set) if person_set else None,
         person_set_once=clean_properties(schema, person_set_once) if person_set_once else None,

@@ -128,9 +128,11 @@ class TestKeeping:
 
         assert fill(spool, [b"own"]) == [1]
 
-    def test_no_descriptor_is_left_open(self, files: FileSpool, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Appending, rotating, claiming, releasing, removing and forgetting close what they open."""
+    def test_no_descriptor_is_left_open(self, files: FileSpool, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Appending, rotating, claiming (also in vain), releasing, removing and forgetting close what they open."""
         monkeypatch.setattr(spool_module, "SEGMENT_BYTES", 100)
+        other = FileSpool(folder, MIB)
+        fill(other)
         before = descriptors()
         for _ in range(20):
             fill(files, [b"x" * 60] * 5)
