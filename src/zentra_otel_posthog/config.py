@@ -102,6 +102,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def shown_value(name: str, value: object) -> str:
     """Return a setting's value as it may be printed: a secret is masked."""
+    if name == "host" and "@" in str(value):
+        return "'…'"
     if name in _SECRETS and value:
         return f"'{str(value)[:_UNMASKED]}…'" if str(value).startswith("ph") else "'…'"
     return repr(value)
@@ -192,8 +194,7 @@ def _variable(name: str) -> str:
 
 def _checked(name: str, value: object, source: str) -> object:
     setting = f"{_variable(name)}={value!r}" if source == "environment" else f"{name} = {value!r} in {source}"
-    if name in _SECRETS:
-        setting = setting.replace(repr(value), shown_value(name, value))
+    setting = setting.replace(repr(value), shown_value(name, value))
     try:
         return msgspec.convert(_normalised(name, value), _field_types()[name], strict=False)
     except ValueError as error:  # msgspec.ValidationError is one
@@ -256,6 +257,6 @@ def _ingest_host(value: object) -> str:
         usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:  # brackets or a port that no address has
         usable = False
-    if not usable or parts.query or parts.fragment:
+    if not usable or parts.query or parts.fragment or parts.username is not None:
         raise ValueError("it is no http or https address, as in https://eu.i.posthog.com")
     return _INGEST_HOSTS.get(host, host)

@@ -135,7 +135,7 @@ def convert(
         name,
         person or origin.nobody(),
         uuid,
-        datetime.fromtimestamp(timestamp // 1000 / 1e6, UTC),  # a double holds microseconds until 2255
+        datetime.fromtimestamp(timestamp // 1000 / 1e6, UTC),  # a double holds microseconds until 2242
         captured,
     )
 

@@ -137,7 +137,9 @@ def from_context(context: Context) -> Identity:
     if (contexts := sys.modules.get("posthog.contexts")) is not None:
         distinct_id, session_id = contexts.get_context_distinct_id(), contexts.get_context_session_id()
         if distinct_id is not None or session_id is not None:
-            return about(identity, Identity(distinct_id, session_id))
+            # The browser may not know yet who the backend knows it is; its session is the request's all the same.
+            person = distinct_id if identity.distinct_id is None else identity.distinct_id
+            return about(identity, Identity(person, session_id))
     return identity
 
 

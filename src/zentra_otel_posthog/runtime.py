@@ -170,11 +170,11 @@ def _configured_by_default() -> Runtime:
 def _configure(arguments: Mapping[str, object]) -> Runtime:
     settings = config.load(arguments)
     _declare_events(settings)
-    if _runtime is not None:
-        _runtime.shutdown(0)
     _install_hooks()
     runtime = Runtime(settings, _sink(settings))
-    replace(runtime)
+    # In this order, so that there is a sink at every moment.
+    if (before := replace(runtime)) is not None:
+        before.shutdown(0)
     return runtime
 
 

@@ -38,7 +38,7 @@ _METRICS: Final = {
 _SERIES_MAX: Final = 2000  # of one metric, as OpenTelemetry's SDKs bound it; names may come from an application's data
 _OTHER: Final = "(other)"
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # a signal handler may count while its thread counts
 _totals: dict[str, Counter[tuple[str, ...]]] = {name: Counter() for name in _METRICS}
 _raise_internal_errors = False
 _instruments: list[object] = []
@@ -141,7 +141,7 @@ def _observer(metric: str, attribute_names: tuple[str, ...]) -> Callable[[Callba
 def _after_fork_in_child() -> None:
     # The parent may have held the lock, and its totals are its own to report.
     global _lock  # noqa: PLW0603  a lock cannot be repaired, only replaced
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     for total in _totals.values():
         total.clear()
 

@@ -246,7 +246,6 @@ ended_well(pid)
     assert [event["uuid"] for event in receiver.events] == "".join(output).split()
 
 
-@pytest.mark.xfail(strict=False, reason="requests imports netrc as late as its first request")
 @pytest.mark.parametrize("name", ["requests.sessions", "netrc"])
 def test_fork_while_the_sender_imports(receiver: Receiver, tmp_path: Path, name: str) -> None:
     """The sender imports its HTTP client late, and parts of it later still; a child forked meanwhile can import too."""

@@ -127,7 +127,6 @@ class TestShutdown:
         assert flush(5)
         assert sorted(uuids(receiver)) == sorted(sent)
 
-    @pytest.mark.xfail(strict=True, reason="the sink before is closed before it is replaced")
     def test_captured_while_it_is_configured_anew(
         self, receiver: Receiver, start: Start, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from uuid import UUID
 
 import pytest
-from opentelemetry import context, trace
+from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -184,7 +184,6 @@ class TestConversion:
         ]
         assert len({one.uuid for one in events}) == 4
 
-    @pytest.mark.xfail(strict=True, reason="the call's own event and the span's second one share a UUID")
     def test_other_events_on_a_decorated_calls_span(self, tracer: Tracer, events: list[Capture]) -> None:
         """What a decorated function records on the call's span itself is another event than the call's own."""
 
@@ -209,97 +208,6 @@ class TestConversion:
         assert {(one.distinct_id, one.properties["amount_minor"]) for one in events} == {
             (f"usr_{number}", number) for number in range(200)
         }
-
-
-class TestIdentity:
-    def test_the_start_of_the_span_counts(self, tracer: Tracer, events: list[Capture]) -> None:
-        """A span that ends elsewhere is still about whom ``identify`` named where it began."""
-        with identify("usr_1", tenant="acme", platform="ios"):
-            span = tracer.start_span("request")
-        with identify("usr_2", tenant="umbrella", platform="web"):
-            span.add_event("payment.completed", PAYMENT)
-            span.end()
-        (one,) = events
-        assert (one.distinct_id, one.properties["$groups"], one.properties["platform"]) == (
-            "usr_1",
-            {"tenant": "acme"},
-            "ios",
-        )
-
-    def test_a_given_parent_context_counts(self, tracer: Tracer, events: list[Capture]) -> None:
-        """A span that is started with a context of its own takes the identity from there."""
-        with identify("usr_1"):
-            parent = context.get_current()
-        span = tracer.start_span("request", context=parent)
-        span.add_event("payment.completed", PAYMENT)
-        span.end()
-        assert [one.distinct_id for one in events] == ["usr_1"]
-
-    @pytest.mark.parametrize(
-        ("on_event", "on_span", "block", "expected"),
-        [
-            ({"posthog.distinct_id": "a"}, {"posthog.distinct_id": "b"}, "c", "a"),
-            ({}, {"posthog.distinct_id": "b", "user.id": "d"}, "c", "b"),
-            ({"user.id": "d"}, {"user.id": "e"}, "c", "c"),
-            ({"user.id": "d"}, {"posthog.distinct_id": "b"}, None, "b"),
-            ({}, {"user.id": "d", "enduser.id": "e"}, None, "d"),
-            ({}, {"enduser.id": "e"}, None, "e"),
-            ({}, {}, None, None),
-        ],
-    )
-    def test_the_order_of_the_sources(
-        self,
-        tracer: Tracer,
-        events: list[Capture],
-        on_event: dict[str, str],
-        on_span: dict[str, str],
-        block: str | None,
-        expected: str | None,
-    ) -> None:
-        """The event's own id, the span's, ``identify``, then OpenTelemetry's conventions."""
-        with identify(block), tracer.start_as_current_span("request", attributes=on_span) as span:
-            span.add_event("payment.completed", {**PAYMENT, **on_event})
-        (one,) = events
-        assert ("$process_person_profile" in one.properties) is (expected is None)
-        assert expected in {None, one.distinct_id}
-        assert own(one) == PAYMENT
-
-    def test_session_and_tenant_of_event_and_span(self, tracer: Tracer, events: list[Capture]) -> None:
-        """They are read from attributes like the distinct id, the event's before the span's."""
-        sessions = [f"0192f0c1-2d3e-7abc-8def-01234567890{number}" for number in (1, 2)]
-        on_span = {"posthog.distinct_id": "usr_1", "posthog.session_id": sessions[0], "posthog.tenant": "acme"}
-        with tracer.start_as_current_span("request", attributes=on_span) as span:
-            span.add_event("payment.completed", PAYMENT)
-            span.add_event(
-                "payment.completed", {**PAYMENT, "posthog.session_id": sessions[1], "posthog.tenant": "umbrella"}
-            )
-        assert [(one.properties["$session_id"], one.properties["$groups"]["tenant"]) for one in events] == [
-            (sessions[0], "acme"),
-            (sessions[1], "umbrella"),
-        ]
-
-    def test_personal_ids_stay(self, tracer: Tracer, events: list[Capture]) -> None:
-        """What other code calls a user's id passes the same gate."""
-        with tracer.start_as_current_span("request", attributes={"enduser.id": "ada@example.com"}) as span:
-            span.add_event("payment.completed", PAYMENT)
-        assert "ada@example.com" not in repr(events)
-        assert events[0].properties["$process_person_profile"] is False
-
-    def test_ended_spans_are_forgotten(
-        self, provider: TracerProvider, tracer: Tracer, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """What is remembered of a span goes with it; of spans that never end, only so many are remembered."""
-        (processor,) = ours(provider)
-        with identify("usr_1"):
-            for _ in range(100):
-                tracer.start_span("request").end()
-            assert processor._identities == {}
-            monkeypatch.setattr(processors, "_REMEMBERED", 10)
-            spans = [tracer.start_span("request") for _ in range(50)]
-        assert len(processor._identities) == 10
-        for span in spans:
-            span.end()
-        assert processor._identities == {}
 
 
 def _fails(*_: object, **__: object) -> NoReturn:

@@ -256,7 +256,6 @@ for segment in spool.claim():
 
         assert got == Counter(str(number) for number in range(300))
 
-    @pytest.mark.xfail(strict=True, reason="telemetry's lock is not reentrant")
     def test_a_signal_handler_may_count(self) -> None:
         """A handler that captures while the same thread counts does not hang it either."""
         source = """

@@ -26,6 +26,7 @@ _REQUEST_TIMEOUT: Final = 15.0  # seconds, as the official client
 _PACE: Final = 0.1  # seconds
 _BACKOFF_FIRST: Final = 0.5  # seconds
 _BACKOFF_MAX: Final = 60.0
+_BACKOFF_DOUBLINGS: Final = 16  # the maximum is reached long before, and a float's exponent ends
 _AGAIN: Final = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 _DIVIDE: Final = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
 # A wrong key, host or proxy: nothing is wrong with the captures, so they wait until the setting is corrected.
@@ -234,7 +235,7 @@ class Sender:
     def _back_off(self, retry_after: float | None, *, slowly: bool = False) -> None:
         """Pause exponentially with jitter, so that a fleet does not knock in step, and as long as the server says."""
         self._failures += 1
-        exponent = max(min(self._failures, self._max_retries) - 1, 0)
+        exponent = max(min(self._failures, self._max_retries, _BACKOFF_DOUBLINGS) - 1, 0)
         backoff = _BACKOFF_MAX if slowly else min(_BACKOFF_MAX, _BACKOFF_FIRST * 2.0**exponent)
         now = time.monotonic()
         self._backoff_until = now + backoff * random.uniform(0.5, 1.0)  # noqa: S311  jitter is no secret

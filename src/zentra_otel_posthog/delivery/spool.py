@@ -93,9 +93,7 @@ class _FileSegment:
         self.spool._forget(size)  # noqa: SLF001  one abstraction in two classes
 
     def release(self) -> None:
-        # Explicitly: a child that was forked meanwhile may hold a copy of the descriptor, and the lock with it.
-        fcntl.flock(self.descriptor, fcntl.LOCK_UN)
-        os.close(self.descriptor)
+        _unlock(self.descriptor)
 
 
 class FileSpool:
@@ -194,7 +192,7 @@ class FileSpool:
             if not found.st_nlink:
                 self._restore(_content(descriptor), count)
         finally:
-            os.close(descriptor)
+            _unlock(descriptor)
 
     def _restore(self, content: bytes, count: int) -> None:
         """Write a segment anew whose file somebody removed while it was open."""
@@ -225,6 +223,12 @@ def _create_locked(directory: Path) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _unlock(descriptor: int) -> None:
+    # Explicitly: a child that was forked meanwhile may hold a copy of the descriptor, and the lock with it.
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
 
 
 def _content(descriptor: int) -> bytes:

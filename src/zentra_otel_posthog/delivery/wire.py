@@ -90,7 +90,10 @@ class Wire:
     def _connected(self) -> requests.Session:
         if self._session is None:
             with self._importing:
-                # At the first delivery, in the sender's thread: it takes longer than all of this package.
+                # At the first delivery, in the sender's thread: it takes longer than all of this package. The others
+                # are what a first request imports by itself, outside this lock.
+                import netrc  # noqa: F401, PLC0415
+
                 import requests  # noqa: PLC0415
 
             self._session = requests.Session()
