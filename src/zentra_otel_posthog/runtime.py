@@ -70,6 +70,7 @@ _lock = threading.RLock()
 _runtime: Runtime | None = None
 _replaceable = True  # nothing is configured, or nobody asked for what is, or it is shut down
 _hooks_installed = False
+_forking: Sink | None = None  # the sink that a fork under way found
 
 
 def current() -> Runtime:
@@ -209,9 +210,7 @@ def _install_hooks() -> None:
     atexit.register(_at_exit)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(
-            before=lambda: _at_fork("before_fork"),
-            after_in_parent=lambda: _at_fork("after_fork_in_parent"),
-            after_in_child=_after_fork_in_child,
+            before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
         )
 
 
@@ -222,13 +221,23 @@ def _at_exit() -> None:
         telemetry.internal_error("exit", error)
 
 
-def _at_fork(step: str) -> None:
-    # A custom sink need not know of forks.
-    if _runtime is not None and (handler := getattr(_runtime.sink, step, None)) is not None:
-        handler()
+def _before_fork() -> None:
+    global _forking  # noqa: PLW0603  another thread may replace the runtime before the fork is over
+    _forking = None if _runtime is None else _runtime.sink
+    _at_fork("before_fork")
+
+
+def _after_fork_in_parent() -> None:
+    _at_fork("after_fork_in_parent")
 
 
 def _after_fork_in_child() -> None:
     global _lock  # noqa: PLW0603  another thread of the parent may have held it
     _lock = threading.RLock()
     _at_fork("after_fork_in_child")
+
+
+def _at_fork(step: str) -> None:
+    # A custom sink need not know of forks.
+    if (handler := getattr(_forking, step, None)) is not None:
+        handler()

@@ -183,7 +183,6 @@ class TestDelivery:
             for thread in threads:
                 thread.join()
 
-    @pytest.mark.xfail(strict=True, reason="a segment that somebody else holds is passed over")
     def test_a_flush_is_not_true_of_what_another_process_sends(
         self, receiver: Receiver, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

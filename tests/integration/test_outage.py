@@ -113,7 +113,6 @@ class TestShutdown:
         assert uuids(receiver) == sent
         assert receiver.received == 6
 
-    @pytest.mark.xfail(strict=False, reason="a segment that somebody else holds is passed over, and the two race")
     def test_configured_anew_while_a_request_hangs(self, receiver: Receiver, start: Start) -> None:
         """A flush is true of what the sender before could not deliver, also of what came after its shutdown."""
         start()
@@ -122,7 +121,7 @@ class TestShutdown:
         assert not shutdown(0.2)
         sent += captured(1, "checkout.abandoned")
         start()
-        receiver.release()
+        threading.Timer(0.3, receiver.release).start()
 
         assert flush(5)
         assert sorted(uuids(receiver)) == sorted(sent)

@@ -151,10 +151,9 @@ class Sender:
     def _wait(self) -> bool:
         """Wait until a delivery is due. Return False where the thread shall end."""
         with self._changed:
-            now = time.monotonic()
-            self._changed.wait_for(lambda: self._stopping, max(self._not_before - now, 0.0))
+            self._changed.wait_for(lambda: self._stopping, max(self._not_before - time.monotonic(), 0.0))
             if self._failures:
-                patience = self._backoff_until - now
+                patience = self._backoff_until - time.monotonic()
             else:
                 self._changed.wait_for(lambda: self._stopping or self._requested > self._drained, _PACE)
                 patience = self._flush_interval - _PACE
@@ -168,6 +167,9 @@ class Sender:
             for segment in self._spool.claim():
                 if not self._deliver(segment, deadline):
                     return False
+        if self._spool.waits_elsewhere():
+            self._back_off(None)
+            return False
         self._failures = 0
         return True
 
@@ -204,7 +206,7 @@ class Sender:
         return self._judge(answer, lines, deadline, counts)
 
     def _judge(self, answer: Answer, lines: Sequence[bytes], deadline: float | None, counts: Counts) -> _Outcome:
-        if answer.status == HTTPStatus.OK:
+        if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
             self._failures = 0
             counts[telemetry.CAPTURES, "delivered"] += len(lines)
             return _Outcome.DONE

@@ -26,6 +26,7 @@ _SUFFIX: Final = ".v0.jsonl"  # the wire that the lines are made for, so that an
 _DIRECTORY_MODE: Final = 0o700
 _FILE_MODE: Final = 0o600
 _NO_DESCRIPTOR: Final = -1
+_process = os.urandom(4).hex()  # in the names of this process's segments, whichever spool wrote them
 
 
 class SpoolFull(Exception):
@@ -59,6 +60,9 @@ class Spool(Protocol):
     def claim(self) -> Iterator[Segment]:
         """Close the open segment and yield every segment that nobody else holds, oldest first."""
 
+    def waits_elsewhere(self) -> bool:
+        """Return whether the last claim passed over lines of this process, because somebody else sends them."""
+
     def close(self) -> None:
         """Close the open segment, so that whoever comes next may claim it."""
 
@@ -88,8 +92,10 @@ class _FileSegment:
 
     def remove(self) -> None:
         size = os.fstat(self.descriptor).st_size
-        self.path.unlink(missing_ok=True)
-        self.release()
+        try:
+            self.path.unlink(missing_ok=True)
+        finally:
+            self.release()
         self.spool._forget(size)  # noqa: SLF001  one abstraction in two classes
 
     def release(self) -> None:
@@ -119,6 +125,7 @@ class FileSpool:
         self._descriptor = _NO_DESCRIPTOR
         self._room = 0  # bytes that the open segment may still take
         self._count = 0  # lines in it
+        self._skipped: list[Path] = []  # segments of this process that the last claim found held
         self._closed_bytes = sum(_size(path) for path in self._segments())
 
     def append(self, line: bytes) -> int:
@@ -140,11 +147,22 @@ class FileSpool:
         """Close the open segment and yield every segment that nobody else holds, oldest first."""
         with self._lock:
             self._close()
-            segments = self._segments()
-            self._closed_bytes = sum(_size(path) for path in segments)
+            counted, now = self._closed_bytes, f"{time.time_ns():020d}"
+        # Without the lock: after an outage this takes tens of milliseconds, in which nobody could append.
+        segments = self._segments()
+        found = sum(_size(path) for path in segments)
+        with self._lock:
+            self._closed_bytes += found - counted
+        self._skipped = skipped = list[Path]()
         for path in segments:
             if (descriptor := _lock_file(path)) is not None:
                 yield _FileSegment(self, path, descriptor)
+            elif f"-{_process}-" in path.name and path.name < now:
+                skipped.append(path)
+
+    def waits_elsewhere(self) -> bool:
+        """Return whether the last claim passed over lines of this process, because somebody else sends them."""
+        return any(path.exists() for path in self._skipped)
 
     def close(self) -> None:
         """Close the open segment, so that whoever comes next may claim it."""
@@ -161,6 +179,8 @@ class FileSpool:
 
     def after_fork_in_child(self) -> None:
         """Let go of the parent's segment without freeing its lock, which lives on in the parent's descriptor."""
+        global _process  # noqa: PLW0603  a process of its own
+        _process = os.urandom(4).hex()
         self._lock = threading.RLock()
         if self._descriptor != _NO_DESCRIPTOR:
             os.close(self._descriptor)
@@ -200,7 +220,8 @@ class FileSpool:
             self.directory.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
             descriptor = _create_locked(self.directory)
             try:
-                os.write(descriptor, content)
+                if os.write(descriptor, content) != len(content):
+                    raise OSError(errno.ENOSPC, "the disk is full", str(self.directory))
             finally:
                 os.close(descriptor)
         except OSError:
@@ -212,7 +233,7 @@ class FileSpool:
 
 
 def _create_locked(directory: Path) -> int:
-    name = f"{time.time_ns():020d}-{os.getpid()}-{os.urandom(4).hex()}"
+    name = f"{time.time_ns():020d}-{os.getpid()}-{_process}-{os.urandom(4).hex()}"
     unlocked = directory / f"{name}.open"
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
     descriptor = os.open(unlocked, flags, _FILE_MODE)
@@ -221,6 +242,7 @@ def _create_locked(directory: Path) -> int:
         unlocked.rename(directory / f"{name}{_SUFFIX}")
     except OSError:
         os.close(descriptor)
+        unlocked.unlink(missing_ok=True)
         raise
     return descriptor
 
@@ -288,6 +310,10 @@ class MemorySpool:
             if segment is None:
                 return
             yield segment
+
+    def waits_elsewhere(self) -> bool:
+        """Return False: nobody else sends what is in memory."""
+        return False
 
     def close(self) -> None:
         """Do nothing: every line may be claimed."""
