@@ -14,7 +14,8 @@ import wrapt
 
 from zentra_otel_posthog import events, runtime
 from zentra_otel_posthog._binding import Bound, Parameters, Read, Source
-from zentra_otel_posthog._wrapping import Moment, Plan, wrapper_of
+from zentra_otel_posthog._call import Moment, Plan
+from zentra_otel_posthog._wrapping import wrapper_of
 from zentra_otel_posthog.events import Event, EventSchema
 from zentra_otel_posthog.kinds import Kind
 from zentra_otel_posthog.processors import RecordedName

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace import Span, Tracer, TracerProvider
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
-from zentra_otel_posthog import _outcome, _provider, _wrapping, emit, identify, identity, payment, runtime, telemetry
+from zentra_otel_posthog import _call, _outcome, _provider, emit, identify, identity, payment, runtime, telemetry
 from zentra_otel_posthog.convert import Origin
 from zentra_otel_posthog.delivery import Capture
 from zentra_otel_posthog.delivery.spool import SpoolFull
@@ -227,15 +227,15 @@ FAULTS: dict[str, Break] = {
     "provider's tracer": forgetting_the_tracer(breaking(TracerProvider, "get_tracer")),
     "start of the span": breaking(Tracer, "start_span"),
     "identity": breaking(identity, "current"),
-    "common properties": breaking(_wrapping, "clean_declared"),
+    "common properties": breaking(_call, "clean_declared"),
     "refusal": refused_and_uncounted,
     "span ids": breaking(Span, "get_span_context"),
     "origin": breaking(Origin, "of"),
     "uuid": breaking(Origin, "uuid"),
-    "making the span current": breaking(_wrapping, "set_span_in_context"),
+    "making the span current": breaking(_call, "set_span_in_context"),
     "attach": breaking(otel_context, "attach"),
     "get_current": breaking(otel_context, "get_current"),
-    "recording": breaking(_wrapping, "record"),
+    "recording": breaking(_call, "record"),
     "is_recording": breaking(Span, "is_recording"),
     "add_event": breaking(Span, "add_event"),
     "runtime": breaking(runtime, "current"),
@@ -315,7 +315,7 @@ def test_a_broken_span_loses_no_capture(fault: str, production: list[Capture]) -
 LATER: dict[str, tuple[object, str]] = {
     "attach": (otel_context, "attach"),
     "get_current": (otel_context, "get_current"),
-    "recording": (_wrapping, "record"),
+    "recording": (_call, "record"),
     "add_event": (Span, "add_event"),
     "runtime": (runtime, "current"),
     "conversion": (emit, "convert"),

@@ -1,5 +1,5 @@
-"""Sanitizer."""
+"""What may leave: declared properties within their kind, everything else through detectors of personal data."""
 
-from .detectors import clean_value
+from zentra_otel_posthog.sanitize.detectors import clean_value
 
 __all__ = ["clean_value"]
