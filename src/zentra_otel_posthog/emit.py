@@ -102,7 +102,7 @@ def capture(
         set_once: Person properties of which the first value wins.
 
     Returns:
-        The capture's uuid, or None where the event's name is no name. Nothing is raised.
+        The capture's uuid, or None where the event's name is none or tells of a customer. Nothing is raised.
     """
     try:
         return _capture(event, distinct_id, properties, timestamp, tenant, set, set_once)
@@ -131,21 +131,22 @@ def _capture(
     clean = clean_properties(schema, completed)
     own = None if span.is_recording() else _provider.tracer().start_span(schema.name)
     span = own or span
-    uuid = record(
-        span,
-        schema,
-        clean,
-        subject,
-        Origin.of(span),
-        # The span may hold events of this name already, and threads and forks may share it.
-        random_position(),
-        timestamp=None if timestamp is None else _nanoseconds(timestamp),
-        person_set=clean_properties(schema, person_set) if person_set else None,
-        person_set_once=clean_properties(schema, person_set_once) if person_set_once else None,
-    )
-    if own is not None:
-        own.end()
-    return uuid
+    try:
+        return record(
+            span,
+            schema,
+            clean,
+            subject,
+            Origin.of(span),
+            # The span may hold events of this name already, and threads and forks may share it.
+            random_position(),
+            timestamp=None if timestamp is None else _nanoseconds(timestamp),
+            person_set=clean_properties(schema, person_set) if person_set else None,
+            person_set_once=clean_properties(schema, person_set_once) if person_set_once else None,
+        )
+    finally:
+        if own is not None:
+            own.end()
 
 
 def _read(event: object, properties: Mapping[str, Any]) -> tuple[EventSchema | None, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Span processor: picks the events that the tracking plan designates, whoever recorded them."""
+"""Span processor: picks the events that the tracking plan designates and other code recorded on its spans."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zentra_otel_posthog.sanitize.schema import clean_declared
 class RecordedName(str):
     """The name of a span or event that the package made itself: what is to be captured of it already is.
 
-    A type of its own, because an attribute would be seen by every tracing backend and cost 0.5 µs an event.
+    A type of its own, because an attribute would be seen by every tracing backend and cost 0.4 µs an event.
     """
 
     __slots__ = ()

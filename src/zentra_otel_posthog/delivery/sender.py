@@ -56,7 +56,7 @@ class Sender:
         wire: Where they go.
         flush_at: Lines that wait before a delivery is due.
         flush_interval: Seconds after which one is due anyway.
-        max_retries: Attempts in a row without success before the longest pause is kept.
+        max_retries: Failed attempts in a row over which the pause between them grows.
     """
 
     def __init__(self, spool: Spool, wire: Wire, *, flush_at: int, flush_interval: float, max_retries: int) -> None:

