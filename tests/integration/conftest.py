@@ -13,6 +13,7 @@ from opentelemetry.util._once import Once
 
 from zentra_otel_posthog import _provider
 from zentra_otel_posthog.delivery import Capture
+from zentra_otel_posthog.inspector import Receiver
 from zentra_otel_posthog.testing import captured_events
 
 
@@ -59,3 +60,10 @@ def events(spans: InMemorySpanExporter) -> Iterator[list[Capture]]:
     """Collect what is captured; its spans go to ``spans``."""
     with captured_events() as captures:
         yield captures
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Run a stand-in for PostHog."""
+    with Receiver() as running:
+        yield running

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -120,12 +119,6 @@ input()
 assert end(pid, output, 0) == signal.SIGKILL
 deliver_the_rest()
 """
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as running:
-        yield running
 
 
 def run(source: str, receiver: Receiver, tmp_path: Path, *arguments: object) -> subprocess.Popen[str]:

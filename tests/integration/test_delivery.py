@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,12 +24,6 @@ KEY = "phc_invented"
 POISON = b'{"event":"","distinct_id":"usr_1","uuid":"b7b7ea9d-ccbc-50a7-ba19-d55c5344b266","properties":{}}\n'
 
 Start = Callable[..., None]
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as running:
-        yield running
 
 
 @pytest.fixture

@@ -93,12 +93,6 @@ Official = Callable[..., None]
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as running:
-        yield running
-
-
-@pytest.fixture
 def ours(receiver: Receiver, provider: TracerProvider, tmp_path: Path) -> None:
     """The package as an application sets it up."""
     configure(api_key=OURS, host=receiver.url, spool_dir=tmp_path / "spool")

@@ -26,16 +26,10 @@ import pytest
 from zentra_otel_posthog.inspector import Answer, Receiver, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 KEY = "phc_invented"
 MIB = 1024 * 1024
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as running:
-        yield running
 
 
 def an_event(**changes: Any) -> dict[str, Any]:
