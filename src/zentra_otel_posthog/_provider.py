@@ -16,7 +16,8 @@ _logger = logging.getLogger("zentra_otel_posthog")
 
 _SCOPE: Final = "zentra_otel_posthog"
 
-_attached: weakref.WeakSet[Any] = weakref.WeakSet()
+# By id: a provider may have no hash (Logfire's is a dataclass that compares by value).
+_attached: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 _tracer: Tracer | None = None
 
 
@@ -38,9 +39,9 @@ def attach() -> Tracer:
             "%s takes no span processor: events that other code records on its spans are not captured",
             type(provider).__qualname__,
         )
-    elif provider not in _attached:
+    elif _attached.get(id(provider)) is not provider:
         # Two threads may both get here; a span is converted once whatever the number of processors.
-        _attached.add(provider)
+        _attached[id(provider)] = provider
         provider.add_span_processor(PostHogSpanProcessor())
     _tracer = found
     return found

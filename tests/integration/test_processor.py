@@ -323,3 +323,23 @@ def test_another_event_inside_a_decorated_call(provider: TracerProvider, events:
         ("payment.pending", "usr_1"),
     ]
     assert {one.properties["$groups"]["tenant"] for one in events} == {"acme"}
+
+
+def test_a_provider_without_a_hash(install: Install, exported: InMemorySpanExporter) -> None:
+    """A provider that compares by value, as Logfire's does, has no hash: it gets one processor of ours all the same."""
+
+    class ByValue(TracerProvider):
+        __hash__ = None  # type: ignore[assignment]  # what ``@dataclass`` makes of a class
+
+        def __eq__(self, other: object) -> bool:
+            return True
+
+    own = ByValue(shutdown_on_exit=False)
+    own.add_span_processor(SimpleSpanProcessor(exported))
+    install(own)
+    for _ in range(2):
+        with captured_events() as events:
+            pay()
+        assert [one.event for one in events] == ["payment.pending", "payment.completed"]
+    assert len(ours(own)) == 1
+    assert len(exported.get_finished_spans()) == 2
