@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Meta
 
 from zentra_otel_posthog.events import nearest
+from zentra_otel_posthog.sanitize.policy import Policy
 
 _logger = logging.getLogger("zentra_otel_posthog")
 
@@ -26,6 +27,7 @@ _FILE: Final = "zentra-otel-posthog.toml"
 _PYPROJECT_TABLE: Final = "zentra-otel-posthog"
 _PREFIX: Final = "ZENTRA_POSTHOG_"
 _SECRETS: Final = frozenset({"api_key", "pseudonym_key"})
+_STRUCTURED: Final = frozenset({"event", "sanitize"})  # the file's and configure()'s alone
 _UNMASKED: Final = 4  # characters of a secret that may be shown: "phc_"
 _KEY_LENGTH: Final = 64  # longer project keys are answered with 401 (capture V0)
 _PSEUDONYM_KEY_BYTES: Final = 32  # the output size of SHA-256; RFC 2104 discourages shorter HMAC keys
@@ -73,6 +75,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         disabled: True: nothing is captured; spans go on.
         record_exceptions: True: spans carry exception messages and stack traces, which quote personal data.
         event: Custom events, as ``[[event]]`` in TOML.
+        sanitize: What the tenant's policy decides, as ``[sanitize]`` in TOML.
     """
 
     api_key: str | None = None
@@ -89,6 +92,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     disabled: bool = False
     record_exceptions: bool = False
     event: tuple[dict[str, Any], ...] = ()
+    sanitize: Policy = Policy()
 
     def __repr__(self) -> str:
         """Show every setting, secrets masked."""
@@ -137,7 +141,13 @@ def load(arguments: Mapping[str, object] | None = None, environment: Mapping[str
                     f"unknown setting {name!r} in {source}; {nearest(name, Settings.__struct_fields__)}"
                 )
             values[name] = _checked(name, value, source)
-    return Settings(**values)
+    settings = Settings(**values)
+    if settings.pseudonym_key is None and "pseudonym" in settings.sanitize.actions.values():
+        raise SettingsError(
+            f"sanitize.actions makes pseudonyms, which needs a key: set {_PREFIX}PSEUDONYM_KEY to at least "
+            f"{_PSEUDONYM_KEY_BYTES} bytes"
+        )
+    return settings
 
 
 def _from_file(path: Path | None) -> tuple[str, dict[str, Any]]:
@@ -178,11 +188,11 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
         if not key.startswith(_PREFIX) or key == f"{_PREFIX}CONFIG" or not value:
             continue
         name = key.removeprefix(_PREFIX).lower()
-        if name in Settings.__struct_fields__ and name not in posthog and name != "event":
+        if name in Settings.__struct_fields__ and name not in posthog and name not in _STRUCTURED:
             found[name] = value
         else:
             # No error: a fleet's environment may be meant for a newer version than this one.
-            fields = set(Settings.__struct_fields__) - set(posthog) - {"event"}
+            fields = set(Settings.__struct_fields__) - set(posthog) - _STRUCTURED
             names = sorted(f"{_PREFIX}{field.upper()}" for field in fields)
             _logger.warning("unknown environment variable %s is ignored; %s", key, nearest(key, names))
     return found
@@ -195,6 +205,8 @@ def _variable(name: str) -> str:
 def _checked(name: str, value: object, source: str) -> object:
     setting = f"{_variable(name)}={value!r}" if source == "environment" else f"{name} = {value!r} in {source}"
     setting = setting.replace(repr(value), shown_value(name, value))
+    if name == "sanitize":
+        setting = f"{name} in {source}"  # what is wrong is somewhere in it, and the message says where
     try:
         return msgspec.convert(_normalised(name, value), _field_types()[name], strict=False)
     except ValueError as error:  # msgspec.ValidationError is one
@@ -216,6 +228,10 @@ def _normalised(name: str, value: object) -> object:
             _check_pseudonym_key(value)
         case "host":
             return _ingest_host(value)
+        case "sanitize" if isinstance(value, Mapping):
+            for key in value:
+                if key not in Policy.__struct_fields__:
+                    raise ValueError(f"unknown key {key!r}; {nearest(key, Policy.__struct_fields__)}")
         case "capture_mode":
             return _CAPTURE_MODES.get(str(value).lower(), str(value).lower())
         case "spool_dir" if isinstance(value, (str, Path)):

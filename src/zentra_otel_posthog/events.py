@@ -129,7 +129,7 @@ def declare(
     check_name(name)
     schema = EventSchema(
         name=name,
-        kinds={**kinds, **_COMMON_KINDS},
+        kinds={**{property_name: kind.of(property_name) for property_name, kind in kinds.items()}, **_COMMON_KINDS},
         person_set={**_COMMON_SET, **(person_set or {})},
         person_set_once=dict(person_set_once or {}),
         origin=origin,
@@ -260,7 +260,8 @@ def _kind_of(cls: type, property_name: str, hint: object) -> Kind:
                 return annotation
     raise TypeError(
         f"property {property_name!r} of {cls.__qualname__} has no kind: annotate it with one of "
-        "zentra_otel_posthog.kinds (MinorUnits, Currency, Slug, SlugList, Count, Flag, Country, Platform)"
+        "zentra_otel_posthog.kinds (MinorUnits, Currency, Slug, SlugList, Count, Flag, Country, Platform, Text, "
+        "Identifier, Pseudonym, LastFour)"
     )
 
 

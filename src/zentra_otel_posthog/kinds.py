@@ -10,14 +10,16 @@ import operator
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
-from functools import lru_cache, wraps
+from functools import lru_cache, partial, wraps
 from typing import Annotated, Final, TypeVar
+from uuid import UUID
 
 from zentra_otel_posthog import _codes
-from zentra_otel_posthog.sanitize import detectors
+from zentra_otel_posthog.sanitize import actions, detectors, identifiers
+from zentra_otel_posthog.sanitize.pseudonyms import PSEUDONYM
 
 Normalised = str | int | bool | list[str]
 Result = TypeVar("Result", bound=Normalised)
@@ -29,6 +31,7 @@ _CURRENCY_CODES: Final = _codes.CURRENCIES | _codes.WITHDRAWN_CURRENCIES
 _SLUG_LENGTH: Final = 64
 _SLUG_SOURCE_LENGTH: Final = 256
 _SLUG_LIST_LENGTH: Final = 32
+_TEXT_LENGTH: Final = 200
 _LONG_NUMBER: Final = re.compile(r"\d(?:[\W_]{0,3}\d){6}")
 _NOT_SLUG: Final = re.compile(r"[^a-z0-9.\-]+")
 
@@ -52,10 +55,24 @@ class Kind:
     Args:
         name: The kind's name in TOML and in counters.
         normalise: Takes a value (never None), returns it normalised, raises ``Refused``.
+        allows: What may leave, in words, for those who review it.
+        by_property: Where the property's name matters, takes it before the value; ``normalise`` then knows of none.
     """
 
     name: str
     normalise: Callable[[object], Normalised]
+    allows: str
+    by_property: Callable[[str, object], Normalised] | None = None
+
+    def of(self, property_name: str) -> Kind:
+        """Return the kind as it is for one property."""
+        return self if self.by_property is None else _of_property(self, property_name)
+
+
+@lru_cache(maxsize=4096)  # events that share a property share its kind, so that one value serves both
+def _of_property(kind: Kind, property_name: str) -> Kind:
+    assert kind.by_property is not None
+    return replace(kind, normalise=_refusing(kind.name)(partial(kind.by_property, property_name)), by_property=None)
 
 
 def _refusing(rule: str) -> Callable[[Callable[[object], Result]], Callable[[object], Result]]:
@@ -231,18 +248,75 @@ def slug_of_class_name(name: str) -> str:
     return _slug_of_text(re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name))
 
 
-_MINOR_UNITS = Kind("minor_units", _minor_units)
-_CURRENCY = Kind("currency", _currency)
-_COUNTRY = Kind("country", _country)
-_COUNT = Kind("count", _count)
-_FLAG = Kind("flag", _flag)
-_SLUG = Kind("slug", _slug)
-_SLUG_LIST = Kind("slug_list", _slug_list)
-_PLATFORM = Kind("platform", _platform)
+def _text(value: object, rule: str) -> str:
+    value = _plain(value)
+    if isinstance(value, (int, UUID)) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not (text := value.strip()) or len(text) > _TEXT_LENGTH:
+        raise Refused(rule)
+    text.encode()  # half a character is text in Python, and none in UTF-8
+    return text
+
+
+def _clean_text(name: str, value: object) -> str:
+    text = _text(value, "text")
+    if PSEUDONYM.fullmatch(text) or (rule := detectors.find(text, name)) is None:
+        return text
+    if (replaced := actions.act(rule, name, text, declared=True)) is None:
+        raise Refused(rule)
+    return replaced
+
+
+def _identifier(name: str, value: object) -> str:
+    text = _text(value, "identifier")
+    if PSEUDONYM.fullmatch(text) or (rule := identifiers.personal(text)) is None:
+        return text
+    if (replaced := actions.pseudonym(name, text)) is None:
+        raise Refused(rule)
+    return replaced
+
+
+def _pseudonym(name: str, value: object) -> str:
+    text = _text(value, "pseudonym")
+    if PSEUDONYM.fullmatch(text):
+        return text
+    if detectors.find(text, name) in actions.ALWAYS_DROPPED or (replaced := actions.pseudonym(name, text)) is None:
+        raise Refused("pseudonym")
+    return replaced
+
+
+def _last_four(name: str, value: object) -> str:
+    if (masked := actions.last_four(name, _text(value, "last_four"))) is None:
+        raise Refused("last_four")
+    return masked
+
+
+_MINOR_UNITS = Kind("minor_units", _minor_units, "a whole number from 0 to 2**63 - 1")
+_CURRENCY = Kind("currency", _currency, "an ISO 4217 code")
+_COUNTRY = Kind("country", _country, "an ISO 3166-1 alpha-2 code")
+_COUNT = Kind("count", _count, "a whole number from 0 to 999,999")
+_FLAG = Kind("flag", _flag, "true or false")
+_SLUG = Kind("slug", _slug, "a lower-case code of at most 64 characters, no personal data, no long number")
+_SLUG_LIST = Kind("slug_list", _slug_list, "at most 32 such codes")
+_PLATFORM = Kind("platform", _platform, "ios, android or web")
+
+
+def _by_property(name: str, normalise: Callable[[str, object], str], allows: str) -> Kind:
+    return Kind(name, _refusing(name)(partial(normalise, "")), allows, normalise)
+
+
+_TEXT = _by_property("text", _clean_text, "a text of at most 200 characters that passes every detector")
+_IDENTIFIER = _by_property("identifier", _identifier, "an opaque id; a personal one as a pseudonym or not at all")
+_PSEUDONYM = _by_property("pseudonym", _pseudonym, "a pseudonym (HMAC-SHA256 under the tenant's key)")
+_LAST_FOUR = _by_property("last_four", _last_four, "**** and the last four characters of a number")
 
 KINDS: Final[Mapping[str, Kind]] = {
-    kind.name: kind for kind in (_MINOR_UNITS, _CURRENCY, _COUNTRY, _COUNT, _FLAG, _SLUG, _SLUG_LIST, _PLATFORM)
-}
+    kind.name: kind
+    for kind in (
+        _MINOR_UNITS, _CURRENCY, _COUNTRY, _COUNT, _FLAG, _SLUG, _SLUG_LIST, _PLATFORM,
+        _TEXT, _IDENTIFIER, _PSEUDONYM, _LAST_FOUR,
+    )
+}  # fmt: skip
 """The kinds by the name that a TOML ``[[event]]`` gives them."""
 
 MinorUnits = Annotated[int, _MINOR_UNITS]
@@ -268,3 +342,18 @@ SlugList = Annotated[list[str], _SLUG_LIST]
 
 Platform = Annotated[str, _PLATFORM]
 """``ios``, ``android`` or ``web``."""
+
+Text = Annotated[str, _TEXT]
+"""At most 200 characters in which no detector finds anything. What one finds refuses all of it, unless the policy's
+``actions`` has it masked or replaced by a pseudonym. A code (``Slug``) is safer: names in free text are beyond
+detectors."""
+
+Identifier = Annotated[str, _IDENTIFIER]
+"""An opaque id of at most 200 characters. A personal one becomes a pseudonym; without a key it is refused."""
+
+Pseudonym = Annotated[str, _PSEUDONYM]
+"""The pseudonym of whatever is given, for joins on what must not leave. Refused without ``pseudonym_key``, and for
+secrets and card data, which a pseudonym would still tell apart."""
+
+LastFour = Annotated[str, _LAST_FOUR]
+"""``****`` and the last four characters of an account, card or telephone number."""

@@ -14,6 +14,7 @@ from zentra_otel_posthog.config import Settings, SettingsError
 from zentra_otel_posthog.delivery import Capture, Sink, SpoolSink
 from zentra_otel_posthog.delivery.spool import SpoolFull
 from zentra_otel_posthog.events import EventSchema
+from zentra_otel_posthog.sanitize import policy
 from zentra_otel_posthog.sanitize.identifiers import IdentifierGate
 
 _logger = logging.getLogger("zentra_otel_posthog")
@@ -141,6 +142,8 @@ def replace(runtime: Runtime | None) -> Runtime | None:
     global _runtime
     with _lock:
         before, _runtime = _runtime, runtime
+        settings = Settings() if runtime is None else runtime.settings
+        policy.use(settings.sanitize, settings.pseudonym_key)
         _provider.attach()
         return before
 

@@ -22,6 +22,7 @@ _logger = logging.getLogger("zentra_otel_posthog")
 
 CAPTURES: Final = "zentra.posthog.captures"
 REFUSED: Final = "zentra.posthog.refused"
+UNDECLARED: Final = "zentra.posthog.undeclared"
 LOST: Final = "zentra.posthog.lost"
 INTERNAL_ERRORS: Final = "zentra.posthog.internal_errors"
 SPOOL_IN_MEMORY: Final = "zentra.posthog.spool_in_memory"
@@ -30,6 +31,11 @@ SPOOL_IN_MEMORY: Final = "zentra.posthog.spool_in_memory"
 _METRICS: Final = {
     CAPTURES: ("{event}", "Captures by outcome: spooled, delivered.", ("outcome",)),
     REFUSED: ("{value}", "Values that the sanitizer kept back.", ("event", "property", "rule")),
+    UNDECLARED: (
+        "{value}",
+        "Undeclared properties in which no detector found anything.",
+        ("event", "property"),
+    ),
     LOST: ("{event}", "Captures that could not be kept or delivered.", ("reason",)),
     SPOOL_IN_MEMORY: ("{spool}", "Spools that live in memory because no folder can be written.", ()),
     INTERNAL_ERRORS: ("{error}", "Errors inside the package that were kept from the caller.", ("step", "error.type")),

@@ -16,6 +16,7 @@ from posthog.request import determine_server_host
 
 from zentra_otel_posthog import Settings
 from zentra_otel_posthog.config import SettingsError, load
+from zentra_otel_posthog.sanitize.policy import Policy
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
 FILE = "zentra-otel-posthog.toml"
@@ -60,7 +61,9 @@ VALUES: dict[str, tuple[list[tuple[Any, Any]], list[tuple[Any, str]]]] = {
     "disabled": ([(True, True), (False, False)], [("maybe", "choose true or false"), ("2", "choose true or false")]),
     "record_exceptions": ([(True, True), (False, False)], [("maybe", "choose true or false")]),
     "event": ([([{"name": "basket.paid"}], ({"name": "basket.paid"},)), ([], ())], []),
+    "sanitize": ([({"undeclared": "drop"}, Policy(undeclared="drop"))], []),  # the rest in sanitize/test_policy.py
 }
+STRUCTURED = {"event", "sanitize"}
 
 
 def by_argument(name: str, value: object) -> Settings:
@@ -94,6 +97,8 @@ def toml(name: str, value: object) -> str:
     if isinstance(value, list):
         tables = (f"{{ {toml(key, item)} }}" for table in value for key, item in table.items())
         return f"{name} = [{', '.join(tables)}]"
+    if isinstance(value, dict):
+        return f"{name} = {{ {', '.join(toml(key, item) for key, item in value.items())} }}"
     return f"{name} = {json.dumps(value, ensure_ascii=False)}"
 
 
@@ -108,13 +113,13 @@ def test_every_setting_is_tested() -> None:
 
 @pytest.mark.parametrize(
     ("way", "name", "value", "expected"),
-    # What has structure, the events, stands in a file.
+    # What has structure stands in a file.
     [
         (way, name, *pair)
         for way in WAYS
         for name, (right, _) in VALUES.items()
         for pair in right
-        if (way, name) != (by_environment, "event")
+        if way is not by_environment or name not in STRUCTURED
     ],
 )
 def test_each_setting_by_each_way(way: Way, name: str, value: object, expected: object) -> None:

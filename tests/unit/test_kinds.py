@@ -256,6 +256,15 @@ def _is_accepted(kind: str, value: object) -> bool:
     return any(True for _ in _results(KINDS[kind], value))
 
 
+_SHAPES = {
+    "slug": SLUG,
+    "text": re.compile(r"\S(?:.{0,198}\S)?", re.DOTALL),
+    "identifier": re.compile(r"\S(?:.{0,198}\S)?", re.DOTALL),
+    "pseudonym": re.compile("psn1_[0-9a-f]{40}"),  # of another process: there is no key here
+    "last_four": re.compile(r"\*{4}[0-9A-Z]{4}"),
+}
+
+
 def _in_shape(kind: str, value: Any) -> bool:
     match kind:
         case "minor_units" | "count":
@@ -264,13 +273,28 @@ def _in_shape(kind: str, value: Any) -> bool:
             return type(value) is bool
         case "slug_list":
             return type(value) is list and len(value) <= 32 and all(_in_shape("slug", item) for item in value)
-        case "slug":
-            return type(value) is str and SLUG.fullmatch(value) is not None and LONG_NUMBER.search(value) is None
-    return type(value) is str and value in {"currency": CURRENCIES, "country": COUNTRIES}.get(kind, PLATFORMS)
+    if type(value) is not str or (kind == "slug" and LONG_NUMBER.search(value)):
+        return False
+    if kind in _SHAPES:
+        return _SHAPES[kind].fullmatch(value) is not None
+    return value in {"currency": CURRENCIES, "country": COUNTRIES}.get(kind, PLATFORMS)
 
 
 def test_the_annotations_carry_their_kinds() -> None:
     """Each public alias bears the kind of its name, so an annotation and a TOML file mean the same."""
-    names = ["MinorUnits", "Currency", "Country", "Count", "Flag", "Slug", "SlugList", "Platform"]
+    names = [
+        "MinorUnits",
+        "Currency",
+        "Country",
+        "Count",
+        "Flag",
+        "Slug",
+        "SlugList",
+        "Platform",
+        "Text",
+        "Identifier",
+        "Pseudonym",
+        "LastFour",
+    ]
     carried = [typing.get_args(getattr(kinds, name))[1] for name in names]
     assert {kind.name: kind for kind in carried} == dict(KINDS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -20,7 +21,7 @@ from uuid import UUID
 from zentra_otel_posthog.sanitize.containers import CONTAINERS, TooLargeError, Walk
 from zentra_otel_posthog.sanitize.context import find_announced
 from zentra_otel_posthog.sanitize.credentials import find_credential
-from zentra_otel_posthog.sanitize.keys import LONGEST_KEY, NEUTRAL, KeyProfile, profile
+from zentra_otel_posthog.sanitize.keys import LONGEST_KEY, NEUTRAL, KeyProfile, is_refused, profile
 from zentra_otel_posthog.sanitize.layers import inner_texts
 from zentra_otel_posthog.sanitize.masks import is_masked, is_partly_masked
 from zentra_otel_posthog.sanitize.normalize import fold
@@ -38,9 +39,9 @@ RULES: Final = words(
     "address api_key bank_account birth_date bvn card_expiry coordinates credential crypto_address cvv device_id "
     "driving_licence ein email iban ip itin jwt mac name national_id nin otp pan passport password phone pin "
     "postcode private_key routing_number secret session sort_code ssn tin track vnin voter_card "
-    "too_long too_deep too_large unsupported_type internal_error"
+    "policy too_long too_deep too_large unsupported_type internal_error"
 )
-"""Names of all rules: kinds of personal data and secrets, then the bounds and failures."""
+"""Names of all rules: kinds of personal data and secrets, then what a policy refuses, the bounds and failures."""
 
 _PLAIN_TYPES: Final = (date, time, timedelta, UUID)
 _MOST_LAYERS: Final = 5
@@ -75,6 +76,16 @@ _MOST_DIGITS_OF_A_QUANTITY: Final = 10
 _LONGEST_FOLDED: Final = 2 * LONGEST_TEXT  # a few characters fold into several
 _REPLACEMENT: Final = "\ufffd"
 _JSON_STARTS: Final = frozenset('{["')
+
+
+_allowed: frozenset[str] = frozenset()
+
+
+def allow(values: Iterable[str]) -> None:
+    """Take over the texts that a policy lets out, in place of those before."""
+    global _allowed  # noqa: PLW0603  one policy a process
+    _allowed = frozenset(values)
+    _judge_key.cache_clear()
 
 
 def find(text: str, key: str | None = None) -> str | None:
@@ -130,7 +141,9 @@ def clean_value(event: str, key: str, value: object) -> object | None:  # noqa: 
 
 @lru_cache(maxsize=4096)
 def _judge_key(key: str) -> str | None:
-    """The rule under which a key is personal data by its own text."""
+    """The rule under which a key is refused by its own text, as personal data or by the policy."""
+    if is_refused(key):
+        return "policy"
     return "too_long" if len(key) > LONGEST_KEY else _find(key, NEUTRAL, 0)
 
 
@@ -216,9 +229,10 @@ def _hinted(text: str, rules: tuple[str, ...]) -> str | None:
 def _find(text: str, found: KeyProfile, layer: int) -> str | None:
     if len(text) > LONGEST_TEXT:
         return "too_long"
-    if found.refused is not None and _is_refused(text, found):
+    allowed = text in _allowed
+    if found.refused is not None and not allowed and _is_refused(text, found):
         return found.refused
-    if _PLAIN.fullmatch(text) and "dot" not in text:
+    if allowed or (_PLAIN.fullmatch(text) and "dot" not in text):
         return None
     folded = fold(text)
     if found.hints and (rule := _hinted(folded, found.hints)):

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import hmac
 import re
-import unicodedata
 from enum import Enum
 from typing import Final
 from uuid import UUID
 
 from zentra_otel_posthog import telemetry
 from zentra_otel_posthog.sanitize import detectors
+from zentra_otel_posthog.sanitize.pseudonyms import PSEUDONYM, Pseudonyms
 
 # PostHog makes no person of these (compared without case) and merges whoever shares them; quotes are cut off.
 _ILLEGAL: Final = frozenset(
@@ -33,8 +31,6 @@ _OPAQUE: Final = re.compile(
     r"(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=(?:[0-9]*[a-f]){2})[0-9a-f]{16,64}|"
     r"(?=(?:[0-9]*[A-Z]){2})[0-7][0-9A-HJKMNP-TV-Z]{25})"
 )
-_PSEUDONYM: Final = re.compile(r"psn1_[0-9a-f]{40}")
-_DOMAIN: Final = b"zentra-otel-posthog/1/"
 _CACHED: Final = 8192
 _UUID_VERSION_OF_SESSIONS: Final = 7
 
@@ -43,12 +39,11 @@ class IdentifierGate:
     """Lets identifiers out that are no personal data.
 
     Args:
-        pseudonym_key: With it, a personal identifier becomes a pseudonym: HMAC-SHA256 under this key, separated by
-            what it identifies, cut to 160 bits and marked ``psn1_``. Without it, it is refused.
+        pseudonym_key: With it, a personal identifier becomes a pseudonym (see ``Pseudonyms``). Without, it is refused.
     """
 
     def __init__(self, pseudonym_key: str | None = None) -> None:
-        self._key = pseudonym_key.encode() if pseudonym_key is not None else None
+        self._pseudonyms = Pseudonyms(pseudonym_key) if pseudonym_key is not None else None
         # Requests come in runs of one customer, and the detectors cost more than a look-up.
         self._admitted: set[str] = set()
 
@@ -109,25 +104,21 @@ class IdentifierGate:
         bare = text.strip("\"'").casefold()
         if not bare or bare in _ILLEGAL:
             return None, "illegal_id"
-        if _PSEUDONYM.fullmatch(text):
+        if PSEUDONYM.fullmatch(text):
             return text, None
-        rule = _personal(purpose, text, length)
+        if len(text) > length:
+            rule: str | None = "length"
+        elif purpose == "distinct_id" and len(text.split()) > 1:
+            rule = "free_text"  # no opaque id has a space in it, and every full name has
+        else:
+            rule = personal(text)
         if rule is None:
             return text, None
-        return (self._pseudonym(purpose, text), rule) if self._key is not None else (None, rule)
-
-    def _pseudonym(self, purpose: str, text: str) -> str:
-        assert self._key is not None
-        canonical = unicodedata.normalize("NFKC", text).casefold().encode()
-        digest = hmac.digest(self._key, _DOMAIN + purpose.encode() + b"\0" + canonical, hashlib.sha256)
-        return f"psn1_{digest[:20].hex()}"
+        return (self._pseudonyms.of(purpose, text), rule) if self._pseudonyms is not None else (None, rule)
 
 
-def _personal(purpose: str, text: str, length: int) -> str | None:
-    if len(text) > length:
-        return "length"
-    if purpose == "distinct_id" and len(text.split()) > 1:
-        return "free_text"  # no opaque id has a space in it, and every full name has
+def personal(text: str) -> str | None:
+    """Return the rule under which an identifier is personal data, or None where it may leave as it is."""
     if _OPAQUE.fullmatch(text):
         return None
     if _PERSONAL_NUMBER.fullmatch(text):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -123,6 +124,25 @@ def words_of(key: str) -> list[str]:
     """Return the lower-case words of `key`: split at case, dots, dashes, underscores, digits, known words."""
     words = _WORD.findall(fold(unicodedata.normalize("NFD", key)))
     return [part for word in words for part in _unglue(word.lower())]
+
+
+_refused: frozenset[str] = frozenset()
+
+
+def refuse(names: Iterable[str]) -> None:
+    """Take over the names of properties that a policy refuses, in place of those before."""
+    global _refused  # noqa: PLW0603  one policy a process
+    _refused = frozenset("".join(words_of(name)) for name in names)
+
+
+def is_refused(key: str) -> bool:
+    """Return whether whole words of `key`, one after the other, are a name that the policy refuses."""
+    if not _refused:
+        return False
+    words = words_of(key)
+    return any(
+        "".join(words[start:end]) in _refused for start in range(len(words)) for end in range(start + 1, len(words) + 1)
+    )
 
 
 def _lookup(joined: str) -> tuple[int, tuple[str, ...]] | None:

@@ -16,7 +16,7 @@ import msgspec
 from zentra_otel_posthog import telemetry
 from zentra_otel_posthog.events import EventSchema
 from zentra_otel_posthog.kinds import Normalised, Refused
-from zentra_otel_posthog.sanitize import detectors
+from zentra_otel_posthog.sanitize import actions, detectors, policy
 
 _PROPERTY_NAME: Final = re.compile(r"[A-Za-z_][\w.\-]{0,99}", re.ASCII)
 # PostHog reads meaning into "$" properties; only those that a caller may set are let through.
@@ -68,18 +68,22 @@ def _clean_undeclared(schema: EventSchema, values: Mapping[Any, Any]) -> dict[st
         if detectors.find(name) is not None:
             telemetry.refused(event, _UNNAMEABLE, "property_name")
             continue
-        kept, rule = _judge(name, value)
+        kept, rule = _judge(name, value) if policy.takes_undeclared() else (None, "undeclared")
         if rule is not None:
             telemetry.refused(event, name, rule)
         if kept is not None:
             clean[name] = kept
+            telemetry.add(telemetry.UNDECLARED, event, name)
     return clean
 
 
 def _judge(name: str, value: object) -> tuple[Any, str | None]:
     """Return what of a value may leave, in plain JSON types, and the rule that refused it or a part of it."""
     try:
-        kept, rule = detectors.judge(name, _spelt(value))
+        value = _spelt(value)
+        kept, rule = detectors.judge(name, value)
+        if kept is None and isinstance(value, str) and rule is not None:
+            return actions.act(rule, name, value, declared=False), rule
         if kept is None or type(kept) in _PLAIN:
             return kept, rule
         # Bounded by now. What leaves is judged again where it is not what came: a type of its own may spell itself so.
