@@ -1,5 +1,9 @@
 """Annotate once, emit twice: OpenTelemetry spans and sanitized PostHog captures from one decorator."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from zentra_otel_posthog._version import __version__
 from zentra_otel_posthog.config import Settings
 from zentra_otel_posthog.decorators import auth, card, kyc, payment, signup, track, transfer
@@ -16,9 +20,11 @@ from zentra_otel_posthog.events import (
     UserSignedUp,
 )
 from zentra_otel_posthog.identity import identify
-from zentra_otel_posthog.instrumentor import ZentraInstrumentor
 from zentra_otel_posthog.processors import PostHogSpanProcessor
 from zentra_otel_posthog.runtime import configure, flush, shutdown
+
+if TYPE_CHECKING:
+    from zentra_otel_posthog.instrumentor import ZentraInstrumentor
 
 __all__ = [
     "CardIssued",
@@ -47,3 +53,13 @@ __all__ = [
     "track",
     "transfer",
 ]
+
+
+def __getattr__(name: str) -> type[ZentraInstrumentor]:
+    # opentelemetry.instrumentation loads the propagators as it is imported, and with OTEL_PROPAGATORS=posthog that
+    # imports this package: nothing imported above may need it.
+    if name == "ZentraInstrumentor":
+        from zentra_otel_posthog.instrumentor import ZentraInstrumentor  # noqa: PLC0415
+
+        return ZentraInstrumentor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

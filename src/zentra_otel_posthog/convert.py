@@ -118,7 +118,8 @@ def convert(
         A capture of which every part has passed the sanitizer.
     """
     name = schema.name
-    person = gate.distinct_id(name, subject.distinct_id) if subject.distinct_id is not None else None
+    named = subject.person
+    person = gate.distinct_id(name, named) if named is not None else None
     captured = {**properties, **_CONSTANT}
     if person is None:
         captured["$process_person_profile"] = False
@@ -129,6 +130,8 @@ def convert(
         captured["$span_id"] = origin.span_id.to_bytes(8).hex()
     if subject.session_id is not None and (session := gate.session_id(name, subject.session_id)) is not None:
         captured["$session_id"] = session
+        if subject.window_id is not None and (window := gate.window_id(name, subject.window_id)) is not None:
+            captured["$window_id"] = window
     if subject.tenant is not None and (group := gate.group_key(name, subject.tenant)) is not None:
         captured["$groups"] = {GROUP_TYPE: group}
     return Capture(

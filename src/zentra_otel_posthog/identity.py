@@ -21,6 +21,7 @@ TENANT: Final = "posthog.tenant"
 
 _OTHERS: Final = ("posthogDistinctId", "user.id", "enduser.id")
 _KEY: Final = otel_context.create_key("zentra-posthog-identity")
+_REQUEST: Final = otel_context.create_key("zentra-posthog-request")
 
 
 class Identity(NamedTuple):
@@ -32,6 +33,9 @@ class Identity(NamedTuple):
         tenant: The tenant, PostHog's group.
         platform: ``ios``, ``android`` or ``web``.
         user_tier: The person's tier at the tenant.
+        window_id: posthog-js's window (tab); it belongs to the session.
+        claimed_id: Whom the request says it is from. It counts where the backend names nobody, and is never compared
+            with whom that names: a browser may not know yet who its user is.
         sequence: Which ``identify`` block began later.
     """
 
@@ -40,7 +44,14 @@ class Identity(NamedTuple):
     tenant: object = None
     platform: object = None
     user_tier: object = None
+    window_id: object = None
+    claimed_id: object = None
     sequence: int = 0
+
+    @property
+    def person(self) -> object:
+        """Whom the backend names, else whom the request claims to be from."""
+        return self.claimed_id if self.distinct_id is None else self.distinct_id
 
 
 NOBODY: Final = Identity()
@@ -86,6 +97,9 @@ class identify:  # noqa: N801  reads as the verb it is
         """Begin the block."""
         context = otel_context.get_current()
         inner = about(self._given, from_context(context))._replace(sequence=next(_sequence))
+        if _REQUEST in context:
+            # The block has it now. An inner block about another person must not get this request's session again.
+            context = otel_context.set_value(_REQUEST, NOBODY, context)
         attached = otel_context.attach(otel_context.set_value(_KEY, inner, context))
         self._tokens.append((attached, _latest.set(inner)))
         return self
@@ -104,7 +118,8 @@ class identify:  # noqa: N801  reads as the verb it is
 def about(given: Identity, surrounding: Identity) -> Identity:
     """Return a given identity, completed by the surrounding one.
 
-    Session, platform and tier belong to a person: where another one is given, only the tenant is taken over.
+    Session, platform and tier belong to a person: where another one is given, only the tenant is taken over. Whom a
+    request claims to be from is no other person, and a window goes with its session.
     """
     if surrounding is NOBODY:
         return given
@@ -113,6 +128,12 @@ def about(given: Identity, surrounding: Identity) -> Identity:
             surrounding = Identity(tenant=surrounding.tenant)
     elif given is NOBODY:
         return surrounding
+    if (
+        surrounding.window_id is not None
+        and given.session_id is not None
+        and not _same(given.session_id, surrounding.session_id)
+    ):
+        surrounding = surrounding._replace(window_id=None)
     return Identity(*(own if own is not None else around for own, around in zip(given, surrounding, strict=True)))  # type: ignore[arg-type]  # field by field
 
 
@@ -123,8 +144,21 @@ def _same(one: object, other: object) -> bool:
         return False
 
 
+def with_request(context: Context, request: Identity) -> Context:
+    """Return a context that also says what a request brought along.
+
+    Args:
+        context: An OpenTelemetry context.
+        request: From the request's headers or baggage, so its person is ``claimed_id``.
+    """
+    return otel_context.set_value(_REQUEST, request, context)
+
+
 def from_context(context: Context) -> Identity:
-    """Return what ``identify`` said, completed by what PostHog's own middlewares put into ``posthog.contexts``.
+    """Return what ``identify`` said, completed by what the request says.
+
+    That is what PostHog's own middlewares put into ``posthog.contexts``, then what the propagator read. The browser may
+    not know yet who the backend knows it is; its session is the request's all the same.
 
     Args:
         context: An OpenTelemetry context.
@@ -133,14 +167,13 @@ def from_context(context: Context) -> Identity:
     latest = _latest.get()
     if latest is not identity and latest.sequence > identity.sequence:
         identity = latest
+    request: Identity = context.get(_REQUEST, NOBODY)  # type: ignore[assignment]  # likewise
     # Only where the application uses it: importing posthog costs more than all of this package.
     if (contexts := sys.modules.get("posthog.contexts")) is not None:
         distinct_id, session_id = contexts.get_context_distinct_id(), contexts.get_context_session_id()
         if distinct_id is not None or session_id is not None:
-            # The browser may not know yet who the backend knows it is; its session is the request's all the same.
-            person = distinct_id if identity.distinct_id is None else identity.distinct_id
-            return about(identity, Identity(person, session_id))
-    return identity
+            request = about(Identity(session_id=session_id, claimed_id=distinct_id), request)
+    return identity if request is NOBODY else about(identity, request)
 
 
 def noted_on(attributes: Mapping[str, Any] | None, surrounding: Identity) -> Identity:
@@ -151,7 +184,7 @@ def noted_on(attributes: Mapping[str, Any] | None, surrounding: Identity) -> Ide
     if not attributes:
         return surrounding
     distinct_id = attributes.get(DISTINCT_ID)
-    if distinct_id is None and surrounding.distinct_id is None:
+    if distinct_id is None and surrounding.person is None:
         found = (attributes.get(name) for name in _OTHERS)
         distinct_id = next((other for other in found if other is not None), None)
     return about(Identity(distinct_id, attributes.get(SESSION_ID), attributes.get(TENANT)), surrounding)

@@ -155,9 +155,10 @@ class TestWithAndWithoutKey:
         assert (event, name, rule in {"type", "error"}) == ("a.b", "distinct_id", True)
 
     @pytest.mark.parametrize("value", [SESSION, SESSION.upper(), UUID(SESSION), f"{{{SESSION}}}"])
-    def test_session_ids(self, key: str | None, value: object) -> None:
-        """A UUIDv7, however written, is posthog-js's session in its usual spelling."""
-        assert IdentifierGate(key).session_id("a.b", value) == SESSION
+    @pytest.mark.parametrize("name", ["session_id", "window_id"])
+    def test_session_ids(self, key: str | None, name: str, value: object) -> None:
+        """A UUIDv7, however written, is posthog-js's session or window in its usual spelling."""
+        assert getattr(IdentifierGate(key), name)("a.b", value) == SESSION
 
     @pytest.mark.parametrize(
         "value",
@@ -175,10 +176,11 @@ class TestWithAndWithoutKey:
             Hostile(SESSION),
         ],
     )
-    def test_no_session_ids(self, key: str | None, value: object, refused: Counter[tuple[str, ...]]) -> None:
+    @pytest.mark.parametrize("name", ["session_id", "window_id"])
+    def test_no_session_ids(self, key: str | None, name: str, value: object, refused: Counter[tuple[str, ...]]) -> None:
         """Anything else may be a credential, and PostHog would not count it: refused, without raising."""
-        assert IdentifierGate(key).session_id("a.b", value) is None
-        assert since(refused) == {("a.b", "$session_id", "session_id"): 1}
+        assert getattr(IdentifierGate(key), name)("a.b", value) is None
+        assert since(refused) == {("a.b", f"${name}", name): 1}
 
 
 class TestPersonalIds:

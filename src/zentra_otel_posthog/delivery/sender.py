@@ -12,8 +12,6 @@ from enum import Enum, auto
 from http import HTTPStatus
 from typing import Final
 
-from opentelemetry.instrumentation.utils import suppress_instrumentation
-
 from zentra_otel_posthog import telemetry
 from zentra_otel_posthog.delivery.spool import Segment, Spool
 from zentra_otel_posthog.delivery.wire import Answer, Wire
@@ -60,6 +58,11 @@ class Sender:
     """
 
     def __init__(self, spool: Spool, wire: Wire, *, flush_at: int, flush_interval: float, max_retries: int) -> None:
+        # Not at the top: it loads the propagators, ours among them, and would meet this package half imported. Nor in
+        # the thread: a fork would leave the child an import that nobody finishes.
+        from opentelemetry.instrumentation.utils import suppress_instrumentation  # noqa: PLC0415
+
+        self._suppress_instrumentation = suppress_instrumentation
         self._spool = spool
         self._wire = wire
         self._flush_at = flush_at
@@ -163,7 +166,7 @@ class Sender:
 
     def _drain(self, deadline: float | None) -> bool:
         """Deliver every segment that can be claimed. Return False at the first that must wait."""
-        with suppress_instrumentation():
+        with self._suppress_instrumentation():
             for segment in self._spool.claim():
                 if not self._deliver(segment, deadline):
                     return False

@@ -1,4 +1,4 @@
-"""The gate for identifiers: distinct ids, group keys and session ids."""
+"""The gate for identifiers: distinct ids, group keys, session and window ids."""
 
 from __future__ import annotations
 
@@ -72,14 +72,11 @@ class IdentifierGate:
 
         A backend's own session ids are credentials as a rule, so there is no other way out for them.
         """
-        session_id = None
-        if isinstance(value, (str, UUID)):
-            with contextlib.suppress(Exception):
-                session_id = UUID(str(value))
-        if session_id is None or session_id.version != _UUID_VERSION_OF_SESSIONS:
-            telemetry.refused(event, "$session_id", "session_id")
-            return None
-        return str(session_id)
+        return _uuid7(event, "session_id", value)
+
+    def window_id(self, event: str, value: object) -> str | None:
+        """Return the id of a session's window, or None: posthog-js makes it as it does the session's."""
+        return _uuid7(event, "window_id", value)
 
     def _gate(self, event: str, purpose: str, value: object, length: int) -> str | None:
         judgement: tuple[str | None, str | None]
@@ -115,6 +112,17 @@ class IdentifierGate:
         if rule is None:
             return text, None
         return (self._pseudonyms.of(purpose, text), rule) if self._pseudonyms is not None else (None, rule)
+
+
+def _uuid7(event: str, name: str, value: object) -> str | None:
+    identifier = None
+    if isinstance(value, (str, UUID)):
+        with contextlib.suppress(Exception):
+            identifier = UUID(str(value))
+    if identifier is None or identifier.version != _UUID_VERSION_OF_SESSIONS:
+        telemetry.refused(event, f"${name}", name)
+        return None
+    return str(identifier)
 
 
 def personal(text: str) -> str | None:
