@@ -25,6 +25,7 @@ from zentra_otel_posthog.runtime import configure, flush, shutdown
 
 if TYPE_CHECKING:
     from zentra_otel_posthog.instrumentor import ZentraInstrumentor
+    from zentra_otel_posthog.log_processor import PostHogLogRecordProcessor
 
 __all__ = [
     "CardIssued",
@@ -33,6 +34,7 @@ __all__ = [
     "PaymentCompleted",
     "PaymentFailed",
     "PaymentPending",
+    "PostHogLogRecordProcessor",
     "PostHogSpanProcessor",
     "SessionAuthenticated",
     "Settings",
@@ -55,11 +57,16 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> type[ZentraInstrumentor]:
+def __getattr__(name: str) -> type[ZentraInstrumentor | PostHogLogRecordProcessor]:
     # opentelemetry.instrumentation loads the propagators as it is imported, and with OTEL_PROPAGATORS=posthog that
     # imports this package: nothing imported above may need it.
     if name == "ZentraInstrumentor":
         from zentra_otel_posthog.instrumentor import ZentraInstrumentor  # noqa: PLC0415
 
         return ZentraInstrumentor
+    # With this one come the SDK's logs, 13 ms that most applications need not pay.
+    if name == "PostHogLogRecordProcessor":
+        from zentra_otel_posthog.log_processor import PostHogLogRecordProcessor  # noqa: PLC0415
+
+        return PostHogLogRecordProcessor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -101,7 +101,7 @@ class Call:
         self._subject = identity.current(context)
         self._properties: dict[str, Any] = {}
         self._read(plan.entry, None)
-        self._span: Span = _provider.tracer().start_span(plan.span_name, context)
+        self._span: Span = _provider.start_span(plan.span_name, context)
         self._origin = Origin.of(self._span)
         self._position = _OWN_POSITIONS
         if self._origin.span_id == get_current_span(context).get_span_context().span_id:
@@ -223,10 +223,7 @@ class Call:
         self._span.set_status(Status(StatusCode.ERROR, description))
 
     def _end(self) -> None:
-        try:
-            self._span.end()
-        except Exception as error:
-            telemetry.internal_error("end of a span", error)
+        _provider.end(self._span)
 
 
 class NoCall:

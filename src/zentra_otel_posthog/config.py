@@ -71,7 +71,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         compression: Of a request's body.
         pseudonym_key: Secret of at least 32 bytes. With it a personal distinct id becomes a pseudonym, without it is
             refused.
-        events: How decorated functions record events: on spans.
+        events: How tracing sees the events of decorated functions and ``capture``: ``span``, as span events, or
+            ``log``, as log records with an event name (OpenTelemetry's successor to span events).
         disabled: True: nothing is captured; spans go on.
         record_exceptions: True: spans carry exception messages and stack traces, which quote personal data.
         event: Custom events, as ``[[event]]`` in TOML.
@@ -88,7 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_retries: Annotated[int, Meta(ge=0)] = 10
     compression: Literal["none", "gzip"] = "gzip"
     pseudonym_key: str | None = None
-    events: Literal["span"] = "span"
+    events: Literal["span", "log"] = "span"
     disabled: bool = False
     record_exceptions: bool = False
     event: tuple[dict[str, Any], ...] = ()

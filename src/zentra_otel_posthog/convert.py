@@ -53,7 +53,18 @@ class Origin(NamedTuple):
         span_context = span.get_span_context()
         if span_context is not None and span_context.is_valid:
             return cls(span_context.trace_id, span_context.span_id, True)  # noqa: FBT003  a record's field
-        return cls(int.from_bytes(os.urandom(16)), int.from_bytes(os.urandom(8)), False)  # noqa: FBT003  likewise
+        return cls._untraced()
+
+    @classmethod
+    def of_ids(cls, trace_id: int | None, span_id: int | None) -> Origin:
+        """Return the origin of an event that tells these ids; where there was no span they are zero or None."""
+        if trace_id and span_id:
+            return cls(trace_id, span_id, True)  # noqa: FBT003  a record's field
+        return cls._untraced()
+
+    @classmethod
+    def _untraced(cls) -> Origin:
+        return cls(int.from_bytes(os.urandom(16)), int.from_bytes(os.urandom(8)), False)  # noqa: FBT003  a record's field
 
     def uuid(self, position: int, name: str) -> str:
         """Return an event's UUID, a function of where it came from, so that a repeated conversion counts once.
@@ -63,7 +74,8 @@ class Origin(NamedTuple):
         would only cost more.
 
         Args:
-            position: The event's place among those of its span; at most 62 bits.
+            position: The event's place among those of its span; at most 62 bits. Random where nobody counts them, as
+                for a log record.
             name: The event's name.
         """
         number = self.trace_id ^ self.span_id << 64 ^ _digest(name) ^ position

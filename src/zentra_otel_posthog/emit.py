@@ -1,4 +1,4 @@
-"""Recording an event: a span event for tracing, a capture for PostHog."""
+"""Recording an event: a span event or a log record for tracing, a capture for PostHog."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.context import get_current
-from opentelemetry.trace import Span
+from opentelemetry.trace import Span, set_span_in_context
 
 from zentra_otel_posthog import _provider, events, identity, runtime, telemetry
 from zentra_otel_posthog.convert import Origin, convert, random_position
@@ -36,13 +36,13 @@ def record(
     person_set: Mapping[str, Any] | None = None,
     person_set_once: Mapping[str, Any] | None = None,
 ) -> str:
-    """Record an event on a span and hand its capture to the sink.
+    """Hand an event's capture to the sink and let tracing see the event, on the span or as a log record.
 
     The capture does not wait for the span's end: it survives a crash from here on, and depends neither on the span
     being sampled nor on the provider that made it.
 
     Args:
-        span: Where tracing sees it, if it is recording.
+        span: Where tracing sees it, if it is recording; a log record is correlated with it either way.
         schema: The event's schema.
         properties: Its properties, sanitized.
         subject: Who it is about, raw.
@@ -72,8 +72,19 @@ def record(
             person_set_once=person_set_once,
         )
     )
-    if span.is_recording():
-        span.add_event(_recorded_name(schema.name), properties, timestamp)
+    try:
+        if current.settings.events == "log":
+            _provider.logger().emit(
+                timestamp=timestamp,
+                # Without a span of ours that of the caller, if any, stays.
+                context=set_span_in_context(span) if origin.traced else None,
+                attributes=properties,
+                event_name=_recorded_name(schema.name),
+            )
+        elif span.is_recording():
+            span.add_event(_recorded_name(schema.name), properties, timestamp)
+    except Exception as error:  # log record processors may raise; the capture is made
+        telemetry.internal_error("recording an event", error)
     return uuid
 
 
@@ -89,8 +100,8 @@ def capture(
 ) -> str | None:
     """Capture one event now.
 
-    It is in the spool when this returns. The current span, where one is recording, also gets it as a span event;
-    otherwise a short span of its own does.
+    It is in the spool when this returns. Tracing sees it on the current span; where none is recording, on a short span
+    of its own.
 
     Args:
         event: An event's name (``noun.verb``), or an instance of an ``Event`` class.
@@ -129,7 +140,7 @@ def _capture(
     span = trace.get_current_span(context)
     completed = identity.with_common(subject, values)
     clean = clean_properties(schema, completed)
-    own = None if span.is_recording() else _provider.tracer().start_span(schema.name)
+    own = None if span.is_recording() else _provider.start_span(schema.name, context)
     span = own or span
     try:
         return record(
@@ -146,7 +157,7 @@ def _capture(
         )
     finally:
         if own is not None:
-            own.end()
+            _provider.end(own)
 
 
 def _read(event: object, properties: Mapping[str, Any]) -> tuple[EventSchema | None, dict[str, Any]]:

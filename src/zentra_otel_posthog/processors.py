@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from opentelemetry.context import Context, get_current
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from zentra_otel_posthog import identity, runtime, telemetry
 from zentra_otel_posthog.convert import Origin, convert
-from zentra_otel_posthog.events import schema_of
+from zentra_otel_posthog.events import EventSchema, schema_of
 from zentra_otel_posthog.identity import NOBODY, Identity
 from zentra_otel_posthog.sanitize.schema import clean_declared
 
@@ -33,6 +34,11 @@ class PostHogSpanProcessor(SpanProcessor):
     What decorators and ``capture`` record needs no processor: it is captured as it happens.
     ``configure`` and the decorators attach one to the application's tracer provider by themselves. Adding one by hand
     as well is harmless: a span is converted once.
+
+    A span that the sampler dropped records nothing, so its events cannot be seen: see ``zentra_otel_posthog.sampler``.
+    A span keeps the newest 128 events (``OTEL_SPAN_EVENT_COUNT_LIMIT``). Where it carries designated ones, those that
+    OpenTelemetry dropped are counted as lost, by the reason ``span_event_limit``: at most so many captures, because
+    what is dropped has no name any more.
     """
 
     def __init__(self) -> None:
@@ -40,14 +46,14 @@ class PostHogSpanProcessor(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Remember who ``identify`` named where the span began; it may end in another context."""
-        if type(span.name) is RecordedName:
-            return  # of a decorated call, which knows
         try:
             found = identity.from_context(get_current() if parent_context is None else parent_context)
-            if found is not NOBODY:
-                if len(self._identities) >= _REMEMBERED:
-                    self._identities.pop(next(iter(self._identities)), None)
-                self._identities[span.get_span_context().span_id] = found
+            # The span of a decorated call is told by the call.
+            if found is NOBODY or type(span.name) is RecordedName:
+                return
+            if len(self._identities) >= _REMEMBERED:
+                self._identities.pop(next(iter(self._identities)), None)
+            self._identities[span.get_span_context().span_id] = found
         except Exception as error:
             telemetry.internal_error("span processor", error)
 
@@ -57,6 +63,9 @@ class PostHogSpanProcessor(SpanProcessor):
             surrounding = NOBODY
             if self._identities and (span_context := span.get_span_context()) is not None:
                 surrounding = self._identities.pop(span_context.span_id, NOBODY)
+            # Most spans have none. The public property copies the list, which costs 0.6 µs even then.
+            if not getattr(span, "_events", True):
+                return
             for event in span.events:
                 if type(event.name) is not RecordedName and schema_of(event.name) is not None:
                     _capture_events(span, surrounding)
@@ -69,30 +78,55 @@ class PostHogSpanProcessor(SpanProcessor):
         return runtime.flush(timeout_millis / 1000)
 
 
-def _capture_events(span: ReadableSpan, surrounding: Identity) -> None:
-    # Every processor of a provider is handed the same object, so two of ours would meet here.
-    if getattr(span, _CONVERTED, False):
-        return
-    setattr(span, _CONVERTED, True)
-    if type(span.name) is RecordedName:
-        surrounding = identity.from_context(get_current())  # a decorated call ends where it began
-    current = runtime.current()
-    origin = Origin.of(span)
-    surrounding = identity.noted_on(span.attributes, surrounding)
-    for position, event in enumerate(span.events, start=span.dropped_events):
-        schema = schema_of(event.name)
-        if schema is None or type(event.name) is RecordedName:
-            continue
-        subject = identity.noted_on(event.attributes, surrounding)
-        attributes = identity.with_common(subject, event.attributes or {})
+def capture_recorded(
+    schema: EventSchema,
+    attributes: Mapping[str, Any] | None,
+    surrounding: Identity,
+    origin: Origin,
+    position: int,
+    timestamp: int,
+) -> None:
+    """Capture an event that other code recorded. What cannot be converted is counted as lost; nothing is raised.
+
+    Args:
+        schema: The event's schema.
+        attributes: As recorded, raw; what they say of identity comes first.
+        surrounding: Who the event is about where they say nothing.
+        origin: The ids of its span.
+        position: Its place on the span; see ``Origin.uuid``.
+        timestamp: When it happened, nanoseconds since the epoch.
+    """
+    try:
+        subject = identity.noted_on(attributes, surrounding)
+        completed = identity.with_common(subject, attributes or {})
+        current = runtime.current()
         current.append(
             convert(
                 schema,
-                clean_declared(schema, attributes),
+                clean_declared(schema, completed),
                 subject,
                 origin,
-                origin.uuid(position, event.name),
-                event.timestamp,
+                origin.uuid(position, schema.name),
+                timestamp,
                 current.gate,
             )
         )
+    except Exception as error:
+        telemetry.lost("conversion")
+        telemetry.internal_error("conversion", error)
+
+
+def _capture_events(span: ReadableSpan, surrounding: Identity) -> None:
+    # Every processor of a provider is handed the same object, so two of ours would meet here.
+    mark = object()
+    if vars(span).setdefault(_CONVERTED, mark) is not mark:
+        return
+    if type(span.name) is RecordedName:
+        surrounding = identity.from_context(get_current())  # a decorated call ends where it began
+    origin = Origin.of(span)
+    surrounding = identity.noted_on(span.attributes, surrounding)
+    if span.dropped_events:
+        telemetry.lost("span_event_limit", span.dropped_events)
+    for position, event in enumerate(span.events, start=span.dropped_events):
+        if type(event.name) is not RecordedName and (schema := schema_of(event.name)) is not None:
+            capture_recorded(schema, event.attributes, surrounding, origin, position, event.timestamp)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from opentelemetry import trace
+from opentelemetry import _logs, trace
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.util._once import Once
 
-from zentra_otel_posthog import _provider
 from zentra_otel_posthog.delivery import Capture
 from zentra_otel_posthog.inspector import Receiver
 from zentra_otel_posthog.testing import captured_events
@@ -24,11 +25,41 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[trace.TracerProvider |
     def installed(provider: trace.TracerProvider | None) -> None:
         monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
         monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", Once())
-        monkeypatch.setattr(_provider, "_tracer", None)
         if provider is not None:
             trace.set_tracer_provider(provider)
 
     return installed
+
+
+@pytest.fixture
+def install_logs(monkeypatch: pytest.MonkeyPatch) -> Callable[[_logs.LoggerProvider | None], None]:
+    """Return what installs a global logger provider, None for none; as ``install``."""
+
+    def installed(provider: _logs.LoggerProvider | None) -> None:
+        monkeypatch.setattr("opentelemetry._logs._internal._LOGGER_PROVIDER", None)
+        monkeypatch.setattr("opentelemetry._logs._internal._LOGGER_PROVIDER_SET_ONCE", Once())
+        if provider is not None:
+            _logs.set_logger_provider(provider)
+
+    return installed
+
+
+@pytest.fixture
+def logged() -> InMemoryLogRecordExporter:
+    """Return what a logs backend gets of the log records of ``logger_provider``."""
+    return InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # the SDK's own
+
+
+@pytest.fixture
+def logger_provider(
+    install_logs: Callable[[_logs.LoggerProvider | None], None], logged: InMemoryLogRecordExporter
+) -> Iterator[LoggerProvider]:
+    """Install an application's own logger provider, which exports every log record."""
+    own = LoggerProvider(shutdown_on_exit=False)
+    own.add_log_record_processor(SimpleLogRecordProcessor(logged))
+    install_logs(own)
+    yield own
+    own.shutdown()
 
 
 @pytest.fixture

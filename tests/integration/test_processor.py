@@ -164,6 +164,26 @@ class TestConversion:
         ((finished,), kept) = exported.get_finished_spans(), [(one.uuid, one.properties["tier"]) for one in events]
         assert kept == [(expected_uuid(finished, position, "card.issued"), str(position)) for position in (3, 4)]
 
+    def test_more_events_than_a_span_keeps(self, tracer: Tracer, events: list[Capture]) -> None:
+        """Of 130 events on a span OpenTelemetry keeps 128; the others are counted, at most so many captures lost."""
+        before = telemetry.totals(telemetry.LOST).get(("span_event_limit",), 0)
+        with tracer.start_as_current_span("batch") as span:
+            for number in range(130):
+                span.add_event("payment.completed", {"amount_minor": number})
+        assert [one.properties["amount_minor"] for one in events] == list(range(2, 130))
+        assert len({one.uuid for one in events}) == 128
+        assert telemetry.totals(telemetry.LOST)[("span_event_limit",)] == before + 2
+
+    def test_the_limit_costs_none_of_our_own(self, tracer: Tracer, events: list[Capture]) -> None:
+        """What ``capture`` records does not wait on the span: all 130 are captured, and none is counted as lost."""
+        before = telemetry.totals(telemetry.LOST)
+        with tracer.start_as_current_span("batch"):
+            for number in range(130):
+                capture("payment.completed", properties={"amount_minor": number})
+        assert [one.properties["amount_minor"] for one in events] == list(range(130))
+        assert len({one.uuid for one in events}) == 130
+        assert telemetry.totals(telemetry.LOST) == before
+
     def test_our_own_events_on_the_span_are_left_alone(
         self, tracer: Tracer, exported: InMemorySpanExporter, events: list[Capture]
     ) -> None:

@@ -16,7 +16,7 @@ PUBLIC = {
     "Event", "PaymentPending", "PaymentCompleted", "PaymentFailed", "TransferCompleted", "CardIssued", "KycVerified",
     "UserSignedUp", "SessionAuthenticated",
     "configure", "flush", "shutdown", "Settings",
-    "PostHogSpanProcessor", "ZentraInstrumentor",
+    "PostHogSpanProcessor", "PostHogLogRecordProcessor", "ZentraInstrumentor",
     "__version__",
 }  # fmt: skip
 
