@@ -79,6 +79,13 @@ class Plan:
     keywords: Mapping[str, Any]
     narrow: bool
 
+    def owner(self, name: str) -> str:
+        """Return the event under which a refused value is counted: the first that declares the property."""
+        return next(
+            (one.name for one in (self.completed, self.failed, self.pending) if one is not None and name in one.kinds),
+            self.completed.name,
+        )
+
 
 class Call:
     """One call: its span, and the properties that its events take."""
@@ -194,10 +201,10 @@ class Call:
                 if (value := read(self._args, self._kwargs, result)) is not None:
                     self._properties[name] = normalise(value)
             except Refused as refusal:
-                telemetry.refused(self._plan.completed.name, name, refusal.rule)
+                telemetry.refused(self._plan.owner(name), name, refusal.rule)
             except Exception:
                 # The application's own property or callable: a value that cannot be had is a value left out.
-                telemetry.refused(self._plan.completed.name, name, "unreadable")
+                telemetry.refused(self._plan.owner(name), name, "unreadable")
         distinct_id = tenant = None
         if moment.distinct_id is not None:
             distinct_id = self._read_identity("distinct_id", moment.distinct_id, result)

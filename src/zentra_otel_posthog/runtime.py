@@ -156,7 +156,7 @@ def schema(name: str) -> EventSchema:
         SettingsError: The file is wrong.
     """
     if (known := events.schema_of(name)) is None and _runtime is None:
-        _declare_events(config.load())
+        declare_events(config.load())
         known = events.schema_of(name)
     return known or events.require(name)
 
@@ -173,7 +173,7 @@ def _configured_by_default() -> Runtime:
 
 def _configure(arguments: Mapping[str, object]) -> Runtime:
     settings = config.load(arguments)
-    _declare_events(settings)
+    declare_events(settings)
     _install_hooks()
     runtime = Runtime(settings, _sink(settings))
     # In this order, so that there is a sink at every moment.
@@ -182,7 +182,12 @@ def _configure(arguments: Mapping[str, object]) -> Runtime:
     return runtime
 
 
-def _declare_events(settings: Settings) -> None:
+def declare_events(settings: Settings) -> None:
+    """Add the events that the settings declare, in place of those of settings before.
+
+    Raises:
+        SettingsError: A declaration is wrong.
+    """
     events.forget(_DECLARED_IN_SETTINGS)
     declared: set[str] = set()
     for declaration in settings.event:

@@ -42,7 +42,8 @@ _METRICS: Final = {
 }
 
 _SERIES_MAX: Final = 2000  # of one metric, as OpenTelemetry's SDKs bound it; names may come from an application's data
-_OTHER: Final = "(other)"
+OTHER: Final = "(other)"
+"""Stands for the names past that bound."""
 
 _lock = threading.RLock()  # a signal handler may count while its thread counts
 _totals: dict[str, Counter[tuple[str, ...]]] = {name: Counter() for name in _METRICS}
@@ -61,7 +62,7 @@ def add(metric: str, *attributes: str, count: int = 1) -> None:
     with _lock:
         total = _totals[metric]
         if attributes not in total and len(total) >= _SERIES_MAX:
-            attributes = (_OTHER,) * len(attributes)
+            attributes = (OTHER,) * len(attributes)
         total[attributes] += count
 
 

@@ -16,7 +16,7 @@ from zentra_otel_posthog.delivery.sink import Sink
 from zentra_otel_posthog.delivery.spool import FileSpool, MemorySpool, Spool
 from zentra_otel_posthog.delivery.wire import Wire
 
-__all__ = ["Capture", "Sink", "SpoolSink"]
+__all__ = ["Capture", "Sink", "SpoolSink", "project_folders"]
 
 _logger = logging.getLogger("zentra_otel_posthog")
 
@@ -77,15 +77,12 @@ class SpoolSink:
 
 
 def _spool(settings: Settings) -> Spool:
-    # One folder a project: events must never reach the project of another application that shares the machine. The
-    # digest cannot be turned back into the key, which is never on disk.
-    project = hashlib.sha256(f"{settings.host} {settings.api_key}".encode()).hexdigest()[:16]
     failures: list[str] = []
-    for parent in _directories(settings):
+    for folder in project_folders(settings):
         try:
-            return FileSpool(parent / project, settings.spool_max_bytes)
+            return FileSpool(folder, settings.spool_max_bytes)
         except OSError as error:
-            failures.append(f"{parent} ({error.strerror})")
+            failures.append(f"{folder.parent} ({error.strerror})")
     telemetry.add(telemetry.SPOOL_IN_MEMORY)
     _logger.warning(
         "no spool folder can be written, tried %s: captures wait in memory and a crash loses them. "
@@ -93,6 +90,16 @@ def _spool(settings: Settings) -> Spool:
         ", ".join(failures),
     )
     return MemorySpool(settings.spool_max_bytes)
+
+
+def project_folders(settings: Settings) -> list[Path]:
+    """Return where the captures of the settings' project may wait; the first that can be written is used.
+
+    One folder a project: events must never reach the project of another application that shares the machine. The
+    digest cannot be turned back into the key, which is never on disk.
+    """
+    project = hashlib.sha256(f"{settings.host} {settings.api_key}".encode()).hexdigest()[:16]
+    return [parent / project for parent in _directories(settings)]
 
 
 def _directories(settings: Settings) -> list[Path]:
