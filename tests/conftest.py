@@ -18,6 +18,8 @@ def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         if name.startswith(("POSTHOG_", "ZENTRA_POSTHOG_", "OTEL_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    # Logfire, which only tests run beside, would have every process with a pydantic model import it (0.46 s).
+    monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", "logfire-plugin")
     monkeypatch.chdir(tmp_path)
     before = telemetry.raise_internal_errors(enabled=True)
     yield

@@ -11,6 +11,7 @@ from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.context import get_current
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Span, set_span_in_context
 
 from zentra_otel_posthog import _provider, events, identity, runtime, telemetry
@@ -82,7 +83,9 @@ def record(
                 event_name=_recorded_name(schema.name),
             )
         elif span.is_recording():
-            span.add_event(_recorded_name(schema.name), properties, timestamp)
+            # Datadog's spans take microseconds here (4.16) and turn nanoseconds into the year 1970.
+            moment = timestamp if isinstance(span, ReadableSpan) else None
+            span.add_event(_recorded_name(schema.name), properties, moment)
     except Exception as error:  # log record processors may raise; the capture is made
         telemetry.internal_error("recording an event", error)
     return uuid

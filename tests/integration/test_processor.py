@@ -363,3 +363,30 @@ def test_a_provider_without_a_hash(install: Install, exported: InMemorySpanExpor
         assert [one.event for one in events] == ["payment.pending", "payment.completed"]
     assert len(ours(own)) == 1
     assert len(exported.get_finished_spans()) == 2
+
+
+def test_spans_that_are_not_the_sdks_take_the_time_themselves(install: Install) -> None:
+    """Datadog's count a given time in microseconds, so ours, in nanoseconds, is for the SDK's spans alone."""
+
+    class Foreign(trace.NonRecordingSpan):
+        def is_recording(self) -> bool:
+            return True
+
+        def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
+            taken.append((name, timestamp))
+
+    class ForeignTracer(trace.NoOpTracer):
+        def start_span(self, *_: Any, **__: Any) -> trace.Span:
+            return Foreign(trace.SpanContext(1, 2, is_remote=False))
+
+    class ForeignProvider(trace.NoOpTracerProvider):
+        def get_tracer(self, *_: Any, **__: Any) -> Tracer:
+            return ForeignTracer()
+
+    taken: list[tuple[str, int | None]] = []
+    install(ForeignProvider())
+    with captured_events() as events:
+        pay()
+        capture("card.issued", timestamp=MOMENT)
+    assert [one.event for one in events] == ["payment.pending", "payment.completed", "card.issued"]
+    assert taken == [("payment.pending", None), ("payment.completed", None), ("card.issued", None)]
