@@ -106,9 +106,9 @@ class Parameters:
         raise TypeError(f"{option} of {self._label} is {source!r}: give a path as in 'request.amount' or a callable")
 
     def _compile_path(self, option: str, path: str) -> Bound:
-        root, *steps = path.split(".")
-        if not all(step.isidentifier() for step in (root, *steps)):
+        if not is_path(path):
             raise ValueError(f"{option} of {self._label} is {path!r}: a path is names joined by dots")
+        root, *steps = path.split(".")
         bound = self._root(option, path, root)
         self._check_steps(option, path, root, steps)
         if not steps:
@@ -174,6 +174,11 @@ class Parameters:
                     f"{option} of {self._label} is {path!r}, but there is no {step!r}; {nearest(step, shown)}"
                 )
             hint = known[step]
+
+
+def is_path(text: str) -> bool:
+    """Return whether a text is names joined by dots."""
+    return all(step.isidentifier() for step in text.split("."))
 
 
 def _snake(name: str) -> str:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from zentra_otel_posthog._rules import Rule
 from zentra_otel_posthog.events import nearest
 from zentra_otel_posthog.sanitize.policy import Policy
 
@@ -26,8 +27,13 @@ _logger = logging.getLogger("zentra_otel_posthog")
 _FILE: Final = "zentra-otel-posthog.toml"
 _PYPROJECT_TABLE: Final = "zentra-otel-posthog"
 _PREFIX: Final = "ZENTRA_POSTHOG_"
+_OFFICIAL: Final = ("api_key", "host", "capture_mode")  # settings that the official SDK reads too, as POSTHOG_*
+# opentelemetry-instrument makes flags of variables that begin so, and of no others.
+_FLAG_PREFIX: Final = "OTEL_PYTHON_"
+PRESETS: Final = ("django-auth", "flask-login")
+"""What ``presets`` may name."""
 _SECRETS: Final = frozenset({"api_key", "pseudonym_key"})
-_STRUCTURED: Final = frozenset({"event", "sanitize"})  # the file's and configure()'s alone
+_STRUCTURED: Final = frozenset({"event", "instrument", "sanitize"})  # the file's and configure()'s alone
 _UNMASKED: Final = 4  # characters of a secret that may be shown: "phc_"
 _KEY_LENGTH: Final = 64  # longer project keys are answered with 401 (capture V0)
 _PSEUDONYM_KEY_BYTES: Final = 32  # the output size of SHA-256; RFC 2104 discourages shorter HMAC keys
@@ -77,6 +83,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         record_exceptions: True: spans carry exception messages and stack traces, which quote personal data.
         event: Custom events, as ``[[event]]`` in TOML.
         sanitize: What the tenant's policy decides, as ``[sanitize]`` in TOML.
+        instrument: Functions that ``ZentraInstrumentor`` decorates, as ``[[instrument]]`` in TOML.
+        presets: Libraries whose logins it records: ``django-auth``, ``flask-login``.
     """
 
     api_key: str | None = None
@@ -94,6 +102,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     record_exceptions: bool = False
     event: tuple[dict[str, Any], ...] = ()
     sanitize: Policy = Policy()
+    instrument: tuple[Rule, ...] = ()
+    presets: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Show every setting, secrets masked."""
@@ -129,7 +139,8 @@ def load(arguments: Mapping[str, object] | None = None, environment: Mapping[str
     """
     environment = os.environ if environment is None else environment
     arguments = dict(arguments or {})
-    config = arguments.pop("config", None) or environment.get(f"{_PREFIX}CONFIG")
+    variable = f"{_PREFIX}CONFIG"
+    config = arguments.pop("config", None) or environment.get(f"{_FLAG_PREFIX}{variable}") or environment.get(variable)
     values: dict[str, Any] = {}
     for source, found in (
         _from_file(Path(str(config)) if config else None),
@@ -182,28 +193,46 @@ def _read(path: Path) -> dict[str, Any]:
         ) from None
 
 
+def flags() -> list[str]:
+    """Return the variables that ``opentelemetry-instrument`` is to have flags for.
+
+    All of them but the pseudonym key, since a machine's users see each other's command lines.
+    """
+    return [
+        f"{_FLAG_PREFIX}{variable}" for variable in (*_variables(), f"{_PREFIX}CONFIG") if "PSEUDONYM" not in variable
+    ]
+
+
 def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
-    posthog = {"api_key": "POSTHOG_API_KEY", "host": "POSTHOG_HOST", "capture_mode": "POSTHOG_CAPTURE_MODE"}
-    found: dict[str, object] = {name: environment[key] for name, key in posthog.items() if environment.get(key)}
-    for key, value in environment.items():
-        if not key.startswith(_PREFIX) or key == f"{_PREFIX}CONFIG" or not value:
+    known = _variables()
+    found: dict[str, object] = {}
+    # A flag wins, as it does over every variable of OpenTelemetry's own.
+    for key in sorted(environment, key=lambda key: key.startswith(_FLAG_PREFIX)):
+        variable = key.removeprefix(_FLAG_PREFIX)
+        if not environment[key] or variable == f"{_PREFIX}CONFIG":
             continue
-        name = key.removeprefix(_PREFIX).lower()
-        if name in Settings.__struct_fields__ and name not in posthog and name not in _STRUCTURED:
-            found[name] = value
-        else:
+        if variable in known:
+            found[known[variable]] = environment[key]
+        elif variable.startswith(_PREFIX):
             # No error: a fleet's environment may be meant for a newer version than this one.
-            fields = set(Settings.__struct_fields__) - set(posthog) - _STRUCTURED
-            names = sorted(f"{_PREFIX}{field.upper()}" for field in fields)
+            names = sorted(name for name in known if name.startswith(_PREFIX))
             _logger.warning("unknown environment variable %s is ignored; %s", key, nearest(key, names))
     return found
 
 
+@cache
+def _variables() -> dict[str, str]:
+    """Return the environment variables and the settings that they give."""
+    return {_variable(name): name for name in Settings.__struct_fields__ if name not in _STRUCTURED}
+
+
 def _variable(name: str) -> str:
-    return f"POSTHOG_{name.upper()}" if name in {"api_key", "host", "capture_mode"} else f"{_PREFIX}{name.upper()}"
+    return f"POSTHOG_{name.upper()}" if name in _OFFICIAL else f"{_PREFIX}{name.upper()}"
 
 
 def _checked(name: str, value: object, source: str) -> object:
+    if name == "instrument":
+        return _rules(value, source)
     setting = f"{_variable(name)}={value!r}" if source == "environment" else f"{name} = {value!r} in {source}"
     setting = setting.replace(repr(value), shown_value(name, value))
     if name == "sanitize":
@@ -237,7 +266,32 @@ def _normalised(name: str, value: object) -> object:
             return _CAPTURE_MODES.get(str(value).lower(), str(value).lower())
         case "spool_dir" if isinstance(value, (str, Path)):
             return _folder(str(value))
+        case "presets":
+            return _presets(value)
     return value
+
+
+def _rules(value: object, source: str) -> tuple[Rule, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise SettingsError(f"instrument = {value!r} in {source}: write each rule as a table under [[instrument]]")
+    rules: dict[str, Rule] = {}
+    for declaration in value:
+        try:
+            rule = Rule.read(declaration, source)
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
+        if rule.target in rules:
+            raise SettingsError(f"{rule.label} stands there twice: merge the two")
+        rules[rule.target] = rule
+    return tuple(rules.values())
+
+
+def _presets(value: object) -> object:
+    names = [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+    for name in names if isinstance(names, (list, tuple)) else ():
+        if name not in PRESETS:
+            raise ValueError(f"no preset {name!r}; {nearest(str(name), PRESETS)}")
+    return names
 
 
 @cache

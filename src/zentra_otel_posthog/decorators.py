@@ -71,11 +71,25 @@ class _BoundFunction(wrapt.BoundFunctionWrapper[..., Any]):
         return self if owner is None else getattr(copy.deepcopy(owner, memo), self.__name__)
 
 
+class Switch:
+    """Turns what was decorated with it on and off, wherever it is referred to by now."""
+
+    __slots__ = ("on",)
+
+    def __init__(self) -> None:
+        self.on = True
+
+    def __bool__(self) -> bool:
+        """Return whether it is on, as wrapt asks at each call."""
+        return self.on
+
+
 class _Function(wrapt.FunctionWrapper[..., Any]):
     __bound_function_wrapper__ = _BoundFunction
 
-    def __init__(self, wrapped: Any, decorator: Decorator, plan: Plan, function: object) -> None:
-        super().__init__(wrapped, wrapper_of(plan, function))
+    def __init__(self, wrapped: Any, decorator: Decorator, plan: Plan, function: object, switch: Switch | None) -> None:
+        # A call asks the switch (60 ns); None is not asked.
+        super().__init__(wrapped, wrapper_of(plan, function), switch)
         self._self_decorator = decorator
 
     def __reduce__(self) -> str | tuple[Any, ...]:
@@ -156,9 +170,19 @@ class Decorator:
             )
         if options:
             raise TypeError("give either a function or options, as in @payment(distinct_id='customer_id')")
-        return self._decorate(function)
+        return self.wrap(function)
 
-    def _decorate(self, wrapped: Any) -> _Function:
+    def wrap(self, wrapped: Any, switch: Switch | None = None) -> Any:
+        """Decorate a function, with a switch where its calls may have to stop being recorded.
+
+        Args:
+            wrapped: What to decorate.
+            switch: Turns the recording off; calls then go straight to the function.
+
+        Raises:
+            TypeError: An option is of the wrong type, or the function cannot be decorated.
+            ValueError: A path or a property cannot exist.
+        """
         function = wrapped.__func__ if isinstance(wrapped, (classmethod, staticmethod)) else wrapped
         if isinstance(function, type) or not callable(function):
             raise TypeError(f"{wrapped!r} is no function: decorate the function or method itself")
@@ -197,7 +221,7 @@ class Decorator:
             keywords=keywords,
             narrow=any(name not in schema.kinds for schema in self._schemas() for name in properties),
         )
-        return _Function(wrapped, self, plan, function)
+        return _Function(wrapped, self, plan, function, switch)
 
     def _bind(self, parameters: Parameters, option: Literal["distinct_id", "tenant", "outcome"]) -> Bound | None:
         source = self._options.get(option)
@@ -295,18 +319,39 @@ def _schema(event: object) -> EventSchema:
     )
 
 
-payment: Final = Decorator(
-    events.PaymentCompleted.event_schema,
-    pending=events.PaymentPending.event_schema,
-    failed=events.PaymentFailed.event_schema,
-    doc="Record payment.pending when the call starts, then payment.completed or payment.failed.",
+def family(name: str, doc: str | None = None) -> Decorator:
+    """Return the decorator of a family of events, one of ``events.FAMILIES``."""
+    completed, pending, failed = events.FAMILIES[name]
+    return Decorator(
+        completed.event_schema,
+        pending=None if pending is None else pending.event_schema,
+        failed=None if failed is None else failed.event_schema,
+        doc=doc,
+    )
+
+
+def records(function: object) -> bool:
+    """Return whether calls of a function record an event already: whether it is decorated, under whatever else.
+
+    Raises:
+        wrapt.WrapperChainTooDeepError: It cannot be told.
+    """
+    return wrapt.is_wrapped_by(function, predicate=_is_on)
+
+
+def _is_on(wrapper: object) -> bool:
+    # By its type: as a proxy, a wrapper claims the class of what it wraps.
+    if not issubclass(type(wrapper), (_Function, _BoundFunction)):
+        return False
+    enabled = cast("_Function", wrapper)._self_enabled  # noqa: SLF001  wrapt's documented prefix for a wrapper's own state
+    return enabled is None or bool(enabled)
+
+
+payment: Final = family(
+    "payment", "Record payment.pending when the call starts, then payment.completed or payment.failed."
 )
-transfer: Final = Decorator(
-    events.TransferCompleted.event_schema, doc="Record transfer.completed when the call has succeeded."
-)
-card: Final = Decorator(events.CardIssued.event_schema, doc="Record card.issued when the call has succeeded.")
-auth: Final = Decorator(
-    events.SessionAuthenticated.event_schema, doc="Record session.authenticated when the call has succeeded."
-)
-kyc: Final = Decorator(events.KycVerified.event_schema, doc="Record kyc.verified when the verification has passed.")
-signup: Final = Decorator(events.UserSignedUp.event_schema, doc="Record user.signed_up when the call has succeeded.")
+transfer: Final = family("transfer", "Record transfer.completed when the call has succeeded.")
+card: Final = family("card", "Record card.issued when the call has succeeded.")
+auth: Final = family("auth", "Record session.authenticated when the call has succeeded.")
+kyc: Final = family("kyc", "Record kyc.verified when the verification has passed.")
+signup: Final = family("signup", "Record user.signed_up when the call has succeeded.")

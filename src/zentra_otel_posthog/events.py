@@ -9,7 +9,7 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, dataclass_transform
+from typing import Any, ClassVar, Final, NamedTuple, dataclass_transform
 
 import msgspec
 
@@ -327,3 +327,28 @@ class SessionAuthenticated(Event, name="session.authenticated"):
 
     method: Slug
     deviceType: Slug | None = None  # noqa: N815  the tracking plan's spelling
+
+
+class Family(NamedTuple):
+    """The events of one sort of function.
+
+    Args:
+        completed: Emitted when a call has succeeded.
+        pending: Emitted when it starts.
+        failed: Emitted when it has failed.
+    """
+
+    completed: type[Event]
+    pending: type[Event] | None = None
+    failed: type[Event] | None = None
+
+
+FAMILIES: Final[Mapping[str, Family]] = {
+    "payment": Family(PaymentCompleted, PaymentPending, PaymentFailed),
+    "transfer": Family(TransferCompleted),
+    "card": Family(CardIssued),
+    "auth": Family(SessionAuthenticated),
+    "kyc": Family(KycVerified),
+    "signup": Family(UserSignedUp),
+}
+"""The families by the name that a decorator and a TOML ``[[instrument]]`` rule give them."""

@@ -174,6 +174,7 @@ def _configured_by_default() -> Runtime:
 def _configure(arguments: Mapping[str, object]) -> Runtime:
     settings = config.load(arguments)
     declare_events(settings)
+    _check_rules(settings)
     _install_hooks()
     runtime = Runtime(settings, _sink(settings))
     # In this order, so that there is a sink at every moment.
@@ -198,6 +199,14 @@ def declare_events(settings: Settings) -> None:
         if name in declared:
             raise SettingsError(f"event {name!r} is declared twice in {_DECLARED_IN_SETTINGS}: merge the two")
         declared.add(name)
+
+
+def _check_rules(settings: Settings) -> None:
+    for rule in settings.instrument:
+        try:
+            rule.check()
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
 
 
 def _sink(settings: Settings) -> Sink | None:

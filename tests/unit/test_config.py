@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from posthog.capture_mode import _coerce_explicit
 from posthog.request import determine_server_host
 
-from zentra_otel_posthog import Settings
-from zentra_otel_posthog.config import SettingsError, load
+from zentra_otel_posthog import Settings, environment_variables
+from zentra_otel_posthog._rules import Rule
+from zentra_otel_posthog.config import SettingsError, flags, load
 from zentra_otel_posthog.sanitize.policy import Policy
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
@@ -62,8 +63,16 @@ VALUES: dict[str, tuple[list[tuple[Any, Any]], list[tuple[Any, str]]]] = {
     "record_exceptions": ([(True, True), (False, False)], [("maybe", "choose true or false")]),
     "event": ([([{"name": "basket.paid"}], ({"name": "basket.paid"},)), ([], ())], []),
     "sanitize": ([({"undeclared": "drop"}, Policy(undeclared="drop"))], []),  # the rest in sanitize/test_policy.py
+    "instrument": (
+        [([{"target": "shop:pay", "event": "payment"}], (Rule(target="shop:pay", event="payment"),)), ([], ())],
+        [],
+    ),
+    "presets": (
+        [("django-auth", ("django-auth",)), ("django-auth, flask-login", ("django-auth", "flask-login"))],
+        [("django", "no preset 'django'; did you mean 'django-auth'"), ("django-auth,x", "no preset 'x'; there are: ")],
+    ),
 }
-STRUCTURED = {"event", "sanitize"}
+STRUCTURED = {"event", "instrument", "sanitize"}
 
 
 def by_argument(name: str, value: object) -> Settings:
@@ -95,7 +104,7 @@ def variable(name: str) -> str:
 
 def toml(name: str, value: object) -> str:
     if isinstance(value, list):
-        tables = (f"{{ {toml(key, item)} }}" for table in value for key, item in table.items())
+        tables = (f"{{ {', '.join(toml(key, item) for key, item in table.items())} }}" for table in value)
         return f"{name} = [{', '.join(tables)}]"
     if isinstance(value, dict):
         return f"{name} = {{ {', '.join(toml(key, item) for key, item in value.items())} }}"
@@ -155,6 +164,9 @@ def test_a_wrong_value_is_one_clear_error(way: Way, name: str, value: object, wa
         ("pseudonym_key", [SECRET] * 9),
         ("event", 5),
         ("event", ["a.b"]),
+        ("instrument", 5),
+        ("presets", 5),
+        ("presets", [5]),
         ("disabled", "maybe"),
         ("capture_mode", None),
         ("flush_at", None),
@@ -210,6 +222,12 @@ class TestPrecedence:
         """A variable set to nothing, as deployment templates leave them, counts as absent."""
         names = [variable(name) for name in Settings.__struct_fields__] + ["ZENTRA_POSTHOG_CONFIG"]
         assert load({}, dict.fromkeys(names, "")) == Settings()
+
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_a_flag_over_its_variable(self, order: int) -> None:
+        """What a flag of ``opentelemetry-instrument`` sets wins over the variable, whichever comes first."""
+        both = [("OTEL_PYTHON_ZENTRA_POSTHOG_FLUSH_AT", "1"), ("ZENTRA_POSTHOG_FLUSH_AT", "2")][::order]
+        assert load({}, dict(both)).flush_at == 1
 
     def test_an_argument_may_unset(self) -> None:
         """None as an argument wins over the environment's key."""
@@ -347,3 +365,10 @@ def _load_or_refuse(arguments: dict[str, Any], environment: dict[str, str]) -> o
         return load(arguments, environment)
     except SettingsError as error:
         return error
+
+
+def test_every_variable_is_a_flag() -> None:
+    """``opentelemetry-instrument`` has a flag for each variable, but for none whose value is a secret of ours."""
+    names = {variable(name) for name in VALUES.keys() - STRUCTURED - {"pseudonym_key"}}
+    assert set(flags()) == {f"OTEL_PYTHON_{name}" for name in names | {"ZENTRA_POSTHOG_CONFIG"}}
+    assert {name for name in dir(environment_variables) if name.startswith("OTEL_")} == set(flags())
