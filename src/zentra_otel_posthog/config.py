@@ -259,9 +259,7 @@ def _normalised(name: str, value: object) -> object:
         case "host":
             return _ingest_host(value)
         case "sanitize" if isinstance(value, Mapping):
-            for key in value:
-                if key not in Policy.__struct_fields__:
-                    raise ValueError(f"unknown key {key!r}; {nearest(key, Policy.__struct_fields__)}")
+            _check_policy(value)
         case "capture_mode":
             return _CAPTURE_MODES.get(str(value).lower(), str(value).lower())
         case "spool_dir" if isinstance(value, (str, Path)):
@@ -308,6 +306,12 @@ def _check_api_key(value: object) -> None:
         )
     if value.startswith("phx_"):
         raise ValueError("this is a personal key; events need the project key (phc_...)")
+
+
+def _check_policy(value: Mapping[str, object]) -> None:
+    for key in value:
+        if key not in Policy.__struct_fields__:
+            raise ValueError(f"unknown key {key!r}; {nearest(key, Policy.__struct_fields__)}")
 
 
 def _check_pseudonym_key(value: object) -> None:

@@ -122,6 +122,24 @@ def test_settings_are_flags_of_the_command(tmp_path: Path) -> None:
     assert (tmp_path / "spool").is_dir()
 
 
+def test_a_preset_from_the_environment(tmp_path: Path) -> None:
+    """``ZENTRA_POSTHOG_PRESETS`` connects to a library when the program imports it."""
+    with Receiver() as receiver:
+        told = instrumented(
+            sys.executable,
+            "-c",
+            "import django_site as site; site.make_users(); site.log_in('correct horse')",
+            PYTHONPATH=str(Path(__file__).parent),
+            ZENTRA_POSTHOG_PRESETS="django-auth",
+            POSTHOG_API_KEY="phc_invented",
+            POSTHOG_HOST=receiver.url,
+        )
+        assert told == ""
+        assert [(event["event"], event["distinct_id"]) for event in receiver.events] == [
+            ("session.authenticated", "4711")
+        ]
+
+
 def test_a_wrong_rule_is_told_and_starves_nobody(tmp_path: Path) -> None:
     """Under the command a wrong file is one line that names file, target and key; the program runs."""
     (tmp_path / "zentra-otel-posthog.toml").write_text('[[instrument]]\ntarget = "shop:charge"\nevnt = "payment"\n')
