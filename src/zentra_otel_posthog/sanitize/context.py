@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from zentra_otel_posthog.sanitize.shapes import FROM, SHAPES, TO
+from zentra_otel_posthog.sanitize.normalize import without_accents
+from zentra_otel_posthog.sanitize.shapes import FROM, SAID, SHAPES, TO
 from zentra_otel_posthog.sanitize.vocabulary import AMOUNTS, words
 
 # Words beside a number, and the kind of number that they announce.
@@ -13,42 +14,54 @@ _ANNOUNCED: Final = {
     word: rule
     for rule, announcing in {
         "bvn": "bvn verification",
-        "nin": "nin nimc",
+        "nin": "nin nimc national",
         "vnin": "vnin",
         "ssn": "ssn social",
         "itin": "itin",
-        "ein": "ein fein",
-        "tin": "tin tax taxpayer firs",
-        "some_account": "account acct acc accountnumber accountno konto compte cuenta",
+        "ein": "ein fein employer",
+        "tin": "tin tax taxpayer firs fiscal steuernummer",
+        "national_id": "dni nif cpf cnpj nino ninumber insurance sociale aadhaar curp pesel",
+        "some_account": "account acct ac accountnumber accountno konto kontonummer compte cuenta conta",
         "bank_account": (
             "nuban bank beneficiary swift bic gtb gtbank zenith uba wema kuda opay palmpay moniepoint sterling "
             "stanbic polaris fcmb ecobank keystone providus"
         ),
         "routing_number": "routing aba rtn ach wire fedwire",
-        "passport": "passport passeport",
+        "sort_code": "sortcode",
+        "passport": "passport passeport pasaporte passaporte reisepass",
         "voter_card": "voter voters pvc vin",
         "driving_licence": "licence license frsc driver drivers",
-        "phone": (
-            "phone telephone tel mobile msisdn whatsapp call called calling callback sms dial gsm text texted cell"
+        "phone": "call called calling callback sms dial text texted",
+        "some_phone": (
+            "phone telephone tel mobile msisdn whatsapp gsm cell "
+            "telefono telefone telefon telefonnummer handy handynummer rufnummer celular movil portable"
         ),
-        "birth_date": "dob birth born birthday birthdate",
-        "device_id": "imei imsi",
-        "card_expiry": "exp expiry expires expiring expiration",
-        "coordinates": "lat latitude lon lng longitude",
+        "birth_date": (
+            "dob birth born birthday birthdate geboren geburtsdatum naissance nele neele nacimiento nacido nacida "
+            "nascimento nascido nascida"
+        ),
+        "device_id": "imei imsi idfa idfv gaid aaid udid advertising android",
+        "crypto_address": "wallet crypto btc bitcoin eth ethereum usdt usdc tron trx",
+        "card_expiry": "exp expiry expires expiring expiration thru caducidad validade",
+        "coordinates": "lat latitude lon lng longitude latitud longitud",
         "postcode": "postcode zip zipcode postal",
-        "pan": "card pan",
+        "pan": "card pan karte carte tarjeta cartao",
     }.items()
     for word in announcing.split()
 }
 # Kinds whose number may also stand before the word ("22412345678 is not a valid BVN").
-_ALSO_BEFORE: Final = words("bvn nin vnin ssn itin tin bank_account passport routing_number")
+_ALSO_BEFORE: Final = words("bvn nin vnin ssn itin tin national_id bank_account passport routing_number")
 # A number that one of these introduces is a quantity or a reference, whatever the sentence is about.
 _OTHER: Final = AMOUNTS | words(
     "ngn usd gbp eur kes ghs zar exceeds exceeded above below max min minimum maximum ref reference txn transaction "
     "trace rrn stan status error http line column version than"
 )
+_RULES: Final = {shape: rule for rule, shape in SAID.items()}
 _WORD: Final = re.compile(r"[a-z]+")
-_SOME_DIGITS: Final = re.compile(r"[0-9](?:[^0-9A-Za-z]{0,3}[0-9]){2}")
+# A word, or signs and spaces that belong to one: "B.V.N.", "a/c", "sort code", "née le".
+_CUE: Final = re.compile(r"(?<![a-z])(?:[a-z](?:\.[a-z]){2}|a/c|sort[ -]code|ni n(?:o|umber)|nee? le)(?![a-z])|[a-z]+")
+_BETWEEN: Final = str.maketrans("", "", " ./-")
+_SOME_DIGITS: Final = re.compile(r"[0-9](?:[^0-9A-Za-z]{0,3}[0-9]){2}|[0-9A-Za-z]{19}")
 # Characters between word and number, after and before, and the length of the longest number.
 _REACH_AFTER: Final = 36
 _REACH_BEFORE: Final = 24
@@ -58,13 +71,22 @@ _INTRODUCTION: Final = 12
 # Short codes are announced more narrowly, or every amount would be one.
 _GAP: Final = (
     r"[^0-9A-Za-z]{0,4}"
-    r"(?:(?:is|was|code|no|number|value|of|entered|wrong|invalid|incorrect|for|to|your)[^0-9A-Za-z]{1,3}){0,3}"
+    r"(?:(?:is|was|code|no|number|value|of|entered|wrong|invalid|incorrect|for|to|your|es|est|ist|lautet|e)"
+    r"[^0-9A-Za-z]{1,3}){0,3}"
 )
 _PURPOSES: Final = "verification|login|security|auth|authentication|confirmation|access|activation|sms"
-_ONE_TIME: Final = rf"t?otp|one[ -]time (?:code|pin|password|passcode)|passcode|2fa|mfa|(?:{_PURPOSES}) code"
+_ONE_TIME: Final = (
+    rf"t?otp|one[ -]time (?:code|pin|password|passcode)|passcode|2fa|mfa|(?:{_PURPOSES}) code"
+    r"|codigo de (?:verifica|confirma)[a-z]{1,6}|code de (?:verification|confirmation)"
+    r"|bestatigungscode|verifizierungscode"
+)
+_CARD_CODE: Final = (
+    r"cvv2?|cvc2?|csc|cvn|cid|security code|card code|card verification (?:value|code|number)|cryptogramme"
+    r"|codigo de segur(?:idad|anca)|code de securite|sicherheitscode|prufziffer"
+)
 _SIX: Final = r"[0-9]{3}[ -]?[0-9]{1,5}"
 _CODES: Final = (
-    ("cvv", re.compile(rf"{FROM}(?:cvv2?|cvc2?|csc|cvn|cid|security code|card code){_GAP}[0-9]{{3,4}}{TO}")),
+    ("cvv", re.compile(rf"{FROM}(?:{_CARD_CODE}){_GAP}[0-9]{{3,4}}{TO}")),
     ("pin", re.compile(rf"{FROM}m?pin{_GAP}[0-9]{{4,6}}{TO}")),
     (
         "otp",
@@ -79,7 +101,9 @@ _CODES: Final = (
         ),
     ),
 )
-_CODE_WORDS: Final = re.compile(r"cvv|cvc|csc|cvn|cid|code|pin|otp|2fa|mfa|token|one.time|use |enter ")
+_CODE_WORDS: Final = re.compile(
+    r"cvv|cvc|csc|cvn|cid|code|codigo|pin|otp|2fa|mfa|token|one.time|use |enter |cryptog|pruf|verification"
+)
 
 
 def _find_code(lower: str) -> str | None:
@@ -109,18 +133,18 @@ def find_announced(text: str) -> str | None:
     """Return the rule under which a word of folded `text` announces a number beside it, or None."""
     if not _SOME_DIGITS.search(text):
         return None
-    lower = text.lower()
+    lower = without_accents(text.lower())
     if len(lower) != len(text):  # positions must agree; a few letters are longer in lower case
         text = lower
     if rule := _find_code(lower):
         return rule
-    for match in _WORD.finditer(lower.replace("a/c", "acc").replace("d.o.b", "dob  ")):
-        rule = _ANNOUNCED.get(match[0])
+    for match in _CUE.finditer(lower):
+        rule = _ANNOUNCED.get(match[0].translate(_BETWEEN))
         if rule is None:
             continue
         shape = SHAPES[rule]
         if _stands_after(shape, text, lower, match.end()) or (
             rule in _ALSO_BEFORE and _stands_before(shape, text, lower, match.start())
         ):
-            return "bank_account" if rule == "some_account" else rule
+            return _RULES.get(rule, rule)
     return None

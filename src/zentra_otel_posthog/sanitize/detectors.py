@@ -68,7 +68,7 @@ _LEAST_DIGITS: Final = {
     "postcode": 2,
     "birth_date": 2,
     "driving_licence": 3,
-    "voter_card": 3,
+    "voter_card": 1,
 }
 _DIGITS_OF_AN_ID: Final = 5
 _NOT_BY_DIGITS: Final = frozenset({"email", "ip", "mac", "crypto_address", "device_id", "password"})

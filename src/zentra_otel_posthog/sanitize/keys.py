@@ -14,6 +14,7 @@ from zentra_otel_posthog.sanitize.normalize import fold
 
 LONGEST_KEY: Final = 200
 _LONGEST_PHRASE: Final = 4
+_FLAG: Final = "$feature/"  # PostHog's property of a feature flag: the flag's name is no word about its variant
 
 _WORD: Final = re.compile(r"2fa|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
@@ -189,8 +190,12 @@ def _means_something_else(match: _Match, words: list[str]) -> bool:
     before = set(words[: match.start])
     if match.rules == ("address",):
         return not before.isdisjoint(vocabulary.NOT_POSTAL)
+    if match.rules == ("name",):
+        return not vocabulary.THINGS.isdisjoint(words[match.end :])
     if match.rules == ("card_expiry",) and match.strength == _HINT:
         return "card" not in words and not vocabulary.NOT_CARDS.isdisjoint(words)
+    if match.rules == ("pan",) and match.strength == _HINT:
+        return not vocabulary.REFERENCES.isdisjoint(words[match.end :])  # "card_id": a number by its form alone
     if match.rules == ("secret",) and words[match.start] == "token":
         return not before.isdisjoint(vocabulary.CURSORS)
     return False
@@ -215,6 +220,8 @@ def _formats(words: list[str]) -> tuple[re.Pattern[str], ...]:
 @lru_cache(maxsize=4096)
 def profile(key: str) -> KeyProfile:
     """Return what `key` says about a value."""
+    if _FLAG in key:
+        return NEUTRAL
     words = words_of(key)
     matches = _matches(words)
     direct = [match for match in matches if not _is_about(words[match.end :])]

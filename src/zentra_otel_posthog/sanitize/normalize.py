@@ -78,3 +78,22 @@ def fold(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return text.translate(_FOLDS)
+
+
+class _Letters(dict[int, str]):
+    """Translation table that learns, of letters without their accents; bounded like the other."""
+
+    def __missing__(self, code: int) -> str:
+        parts = unicodedata.normalize("NFD", chr(code))
+        plain = parts[0] if all(map(unicodedata.combining, parts[1:])) else chr(code)
+        if len(self) < _MOST_REMEMBERED:
+            self[code] = plain
+        return plain
+
+
+_LETTERS: Final = _Letters({code: chr(code) for code in range(128)})
+
+
+def without_accents(text: str) -> str:
+    """Return folded `text` with its letters' accents off; as long as `text`, so positions agree."""
+    return text if text.isascii() else text.translate(_LETTERS)

@@ -8,7 +8,7 @@ from typing import Final
 from zentra_otel_posthog.sanitize.keys import KeyProfile, profile
 from zentra_otel_posthog.sanitize.masks import is_masked
 from zentra_otel_posthog.sanitize.persons import is_person
-from zentra_otel_posthog.sanitize.shapes import SHAPES
+from zentra_otel_posthog.sanitize.shapes import SAID, SHAPES
 from zentra_otel_posthog.sanitize.vocabulary import words
 
 # The value is looked at but not consumed: it may itself begin with a key ("body: bvn: 22412345678").
@@ -50,7 +50,7 @@ def _judge(found: KeyProfile, text: str, match: re.Match[str]) -> str | None:
     for candidate in (rule, *found.hints) if rule else found.hints:
         if candidate == "person" and _names_person(text, match):
             return "name"
-        shape = SHAPES.get("some_account" if candidate == "bank_account" else candidate)
+        shape = SHAPES.get(SAID.get(candidate, candidate))
         number = shape.search(text, start, start + _REACH) if shape else None
         if number is not None and number.start() <= start + 1:
             return "secret" if candidate == "grant" else candidate

@@ -14,6 +14,11 @@ def _digits(least: int, most: int | None = None) -> str:
     return rf"[0-9](?:[ ._-]?[0-9]){{{least - 1},{(most or least) - 1}}}"
 
 
+def _phone(least: int) -> str:
+    """Pattern of a telephone number of at least so many digits."""
+    return rf"(?:\+|00)?\(?[0-9](?:[ .()-]{{0,2}}[0-9]){{{least - 1},13}}"
+
+
 _UUID: Final = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
 _VIRTUAL_NIN: Final = r"[A-Z]{2}[0-9]{12}[A-Z]{2}"
 _MONTH: Final = r"(?:0[1-9]|1[0-2])"
@@ -40,18 +45,24 @@ _BETWEEN_BOUNDARIES: Final = {
     "bvn": _digits(11),
     "nin": rf"{_digits(11)}|{_VIRTUAL_NIN}",
     "vnin": _VIRTUAL_NIN,
-    "tin": r"[0-9]{8}-?[0-9]{4}|[0-9]{10}|[0-9]{13}",
+    "tin": r"[0-9]{8}-?[0-9]{4}|[0-9]{2}-[0-9]{7}|[0-9]{10}|[0-9]{13}",
     "passport": r"[A-Z]{1,2} ?[0-9]{6,8}|[0-9]{9}|[A-Z][0-9]{2}[A-Z]{2}[0-9]{4}",
     "voter_card": r"(?=[A-Z ]{0,8}[0-9])[0-9A-Z](?: ?[0-9A-Z]){18}",
     "driving_licence": r"(?=(?:[ -]?[A-Z]){0,8}(?:[0-9][A-Z -]{0,3}){4})[A-Z](?:[ -]?[A-Z0-9]){6,17}",
-    "national_id": r"[A-Z]{0,3}-?[0-9]{6,13}(?:-?[0-9A-Z]){0,3}",
+    "national_id": r"(?=(?:[ .-]?[A-Z]){0,4}(?:[ .-]?[0-9]){6})[0-9A-Z](?:[ .-]?[0-9A-Z]){6,19}",
     "birth_date": _DATE,
-    "phone": r"\+?\(?[0-9](?:[ .()-]{0,2}[0-9]){9,13}",
-    "device_id": rf"{_digits(15, 16)}|{_UUID}",
+    "phone": _phone(10),
+    "some_phone": _phone(9),  # a Spanish or Portuguese one, where "phone" itself is said
+    "device_id": rf"{_digits(15, 16)}|{_UUID}|(?=[a-f]{{0,15}}[0-9])(?:[0-9a-f]{{16}}|[0-9a-f]{{40}})",
     "postcode": r"[0-9]{5}(?:-[0-9]{4})?|[0-9]{6}|[A-Z]{1,2}[0-9][0-9A-Z]? [0-9][A-Z]{2}",
+    # Wherever a wallet is said; by form alone one shows through its checksum only.
+    "crypto_address": r"0x[0-9a-fA-F]{40}|[13LMDTXr2mn][1-9A-HJ-NP-Za-km-z]{24,34}|[a-z]{2,4}1[02-9ac-hj-np-z]{25,87}",
     "coordinates": r"-?[0-9]{1,3}\.[0-9]{3,18}",
 }
 _MIXED: Final = r"(?=[^&#\s]{0,200}[0-9])(?=[^&#\s]{0,200}[A-Z])(?=[^&#\s]{0,200}[a-z])"
+
+SAID: Final = {"bank_account": "some_account", "phone": "some_phone"}
+"""Rules with another, wider shape for where their very name is said."""
 
 SHAPES: Final = {
     **{rule: re.compile(f"{FROM}(?:{pattern}){TO}") for rule, pattern in _BETWEEN_BOUNDARIES.items()},

@@ -18,8 +18,8 @@ def words(text: str) -> frozenset[str]:
 OPAQUE: Final = {
     "password": (
         "password, passwd, pwd, pswd, passphrase, pass phrase, pass word, user pass, db pass, db password, smtp pass, "
-        "security answer, secret answer, mot de passe, contrasena, passwort, kennwort, senha, palavra passe, "
-        "parola, wachtwoord, haslo"
+        "security answer, secret answer, mot de passe, mdp, contrasena, clave acceso, clave de acceso, clave secreta, "
+        "passwort, kennwort, senha, palavra passe, parola, wachtwoord, haslo"
     ),
     "secret": (
         "secret, token, id token, access token, refresh token, auth token, api token, device token, push token, "
@@ -28,18 +28,20 @@ OPAQUE: Final = {
         "license key, licence key, host key, bearer, jwt, credential, creds, authorization, authorisation, "
         "cookie, set cookie, sessionid, sessid, phpsessid, session token, csrf, xsrf, csrftoken, mnemonic, seed "
         "phrase, seed words, recovery phrase, recovery code, backup code, signature, connection string, conn str, "
-        "keystore, pem, otpauth, totp seed, client assertion, code verifier, jeton"
+        "keystore, pem, otpauth, totp seed, client assertion, code verifier, jeton, cle api, cle privee, clave api, "
+        "clave privada, chave api, chave privada, chave secreta, geheimnis"
     ),
     "address": (
         "address, addr, street, street name, place of birth, birth place, birthplace, house number, house no, "
-        "apartment, addressline, residence, domicile, adresse, anschrift, strasse, direccion, endereco, "
-        "indirizzo, adireshi, rue, landmark, what3words"
+        "apartment, addressline, residence, domicile, adresse, anschrift, strasse, direccion, domicilio, calle, "
+        "endereco, morada, logradouro, indirizzo, adireshi, adiresi, rue, landmark, what3words, lieu de naissance, "
+        "lugar de nacimiento, geburtsort"
     ),
     "name": (
         "cardholder, surname, firstname, lastname, middlename, fullname, othername, forename, fname, lname, "
         "mname, nickname, username, user name, login name, name on card, embossed name, embossing name, "
         "signatory, nom, prenom, nombre, apellido, apellidos, nome, sobrenome, cognome, vorname, nachname, "
-        "familienname, naam, suna, oruko, name first, name last, name "
+        "familienname, naam, suna, oruko, titular, titulaire, kontoinhaber, name first, name last, name "
         "given, name family, mother maiden, mothers maiden"
     ),
 }
@@ -48,23 +50,29 @@ OPAQUE: Final = {
 # for what consists of digits, one with too few of them.
 NAMED: Final = {
     "pan": (
-        "pan, card number, card no, card num, cardno, ccnum, cc number, cc num, cc no, credit card, "
-        "debit card, primary account number, card pan, kartennummer, numero de carte, numero tarjeta"
+        "pan, card number, card no, card num, cardno, ccnum, cc number, cc num, cc no, credit card, debit card, "
+        "primary account number, number of card, kartennummer, kreditkarte, kreditkartennummer, numero carte, "
+        "numero de carte, carte bancaire, numero tarjeta, numero de tarjeta, numero cartao, numero do cartao"
     ),
-    "password": "pass",
+    "password": "pass, clave",
     "birth_date": (
-        "dob, birth, date of birth, birthday, birthdate, born, date naissance, naissance, nacimiento, nascimento, "
-        "geburtsdatum, geburtstag, geboortedatum, d o b, yob"
+        "dob, birth, date of birth, birthday, birthdate, born, naissance, date de naissance, nacimiento, "
+        "fecha de nacimiento, nascimento, data de nascimento, geburtsdatum, geburtstag, geboortedatum, ranar haihuwa, "
+        "ojo ibi, d o b, yob"
     ),
     "cvv": (
-        "cvv, cvc, csc, cvn, cav, cvd, security code, card code, card verification value, "
-        "card verification code, card verification"
+        "cvv, cvc, csc, cvn, cav, cvd, security code, card code, "
+        "card verification, verification value, codigo seguridad, codigo de seguridad, codigo seguranca, "
+        "codigo de seguranca, code securite, code de securite, cryptogramme, sicherheitscode, prufziffer, pruefziffer"
     ),
     "pin": "pin, mpin, tpin, pin code, pin block",
     "otp": (
         "otp, totp, hotp, one time code, one time password, one time pin, passcode, verification code, "
         "2fa, 2fa code, twofa, mfa code, tfa code, auth code, login code, sms code, confirmation code, "
-        "activation code, confirm code, verify code, challenge code, tan code, magic code"
+        "activation code, confirm code, verify code, challenge code, tan code, magic code, two factor, "
+        "codigo verificacion, codigo de verificacion, codigo verificacao, codigo de verificacao, "
+        "codigo confirmacion, codigo de confirmacion, code verification, code de verification, "
+        "code de confirmation, bestatigungscode, verifizierungscode, einmalpasswort"
     ),
     "track": "track data, trackdata, track 1, track 2, track 3, magstripe, emv, chip data, icc data",
     "iban": "iban",
@@ -73,7 +81,8 @@ NAMED: Final = {
         "acct, accountno, accno, bank account, credit account, debit account, source account, "
         "destination account, beneficiary account, virtual account, payout account, settlement account, "
         "recipient account, receiver account, sender account, from account, to account, wallet number, "
-        "bban, clabe, kontonummer, kontonr, numero de compte, numero cuenta, numero de cuenta, compte"
+        "bban, clabe, kontonummer, kontonr, bankkonto, numero compte, numero de compte, compte, numero cuenta, "
+        "numero de cuenta, cuenta bancaria, numero conta, numero da conta, conta bancaria"
     ),
     "sort_code": "sort code, sortcode",
     "routing_number": (
@@ -82,32 +91,38 @@ NAMED: Final = {
     ),
     "ssn": "ssn, social security, social security number, social insurance number",
     "itin": "itin",
-    "ein": "ein, fein, employer identification, employer identification number, business tax id, federal tax id",
+    "ein": "ein, fein, employer id, employer identification, business tax id, federal tax id",
     "bvn": "bvn, bank verification number, bank verification no, bank verification",
     "nin": "nin, national identification number, national identity number, nimc number, nimc, nin slip",
     "vnin": "vnin, virtual nin",
     "tin": (
         "tin, tax id, taxid, tax identification, tax identification number, tax number, tax no, taxpayer, "
-        "taxpayer id, firs tin, jtb tin, steuernummer, vat number, vat no"
+        "firs tin, jtb tin, steuernummer, numero fiscal, identificacion fiscal, contribuinte, vat number, vat no"
     ),
-    "passport": "passport, passport number, passport no, passeport, pasaporte, reisepass, mrz",
+    "passport": "passport, passeport, pasaporte, passaporte, reisepass, mrz",
     "voter_card": "voter, voters, vin, pvc, voter id, voters card, permanent voter card",
     "driving_licence": (
         "drivers license, driver license, drivers licence, driver licence, driving licence, driving license, "
         "driver s license, driver s licence, frsc, dl number, dl no, licence number, license number, "
-        "licence no, license no, fuhrerschein, permis de conduire"
+        "licence no, license no, driving permit, fuhrerschein, fuehrerschein, permis conduire, permis de conduire, "
+        "permiso conducir, permiso de conducir, licencia conducir, licencia de conducir, carta conducao, "
+        "carta de conducao, cnh"
     ),
     "national_id": (
         "national id, national identity, id number, id no, id card, id card number, identity number, "
         "identity card, identification number, document number, document no, doc number, government id, "
-        "govt id, ghana card, aadhaar, aadhar, nric, cpf, cnpj, curp, dni, personalausweis, nino, "
-        "national insurance, national insurance number, id value"
+        "govt id, ghana card, aadhaar, aadhar, nric, cpf, cnpj, curp, dni, nif, cedula, personalausweis, "
+        "sozialversicherungsnummer, seguridad social, seguranca social, securite sociale, nir, codice fiscale, pesel, "
+        "nino, ni number, national insurance, id value"
     ),
-    "email": ("email, e mail, mail address, email id, correo, correo electronico, courriel, imel"),
+    "email": (
+        "email, e mail, mail address, email id, correo, correo electronico, courriel, adresse mail, imel, imeeli"
+    ),
     "phone": (
         "phone, phone number, phoneno, mobile, mobileno, telephone, tel, telno, msisdn, whatsapp, cell, "
         "cellphone, gsm, fax, contact number, contact no, contact phone, telefono, telefone, telefon, "
-        "telefonnummer, handy, handynummer, celular, movil, portable, lambar waya, wayar, phonenum, "
+        "telefonnummer, handy, handynummer, mobilnummer, rufnummer, celular, telemovel, movil, portable, lambar waya, "
+        "wayar, foonu, ekwenti, phonenum, "
         "recipient number, from number, to number, calling number, caller id"
     ),
     "ip": (
@@ -122,8 +137,8 @@ NAMED: Final = {
     ),
     "coordinates": (
         "lat, latitude, lon, lng, longitude, latlng, latlong, latlon, coordinates, coordinate, coords, gps, "
-        "geopoint, geo point, geolocation, geo location, geohash, breitengrad, langengrad, pluscode, "
-        "plus code"
+        "geopoint, geo point, geolocation, geo location, geohash, latitud, longitud, coordenadas, coordonnees, "
+        "koordinaten, breitengrad, langengrad, pluscode, plus code"
     ),
     "postcode": (
         "postcode, post code, postal code, postal, zip, zip code, zipcode, plz, postleitzahl, code postal, "
@@ -133,28 +148,35 @@ NAMED: Final = {
         "wallet address, crypto address, btc address, eth address, usdt address, deposit address, "
         "blockchain address, contract address, trc20 address, erc20 address"
     ),
-    "card_expiry": "card expiry, card expiration, card exp, valid thru, exp month, exp year, "
-    "expiry month, expiry year, expiration month, expiration year",
+    "card_expiry": (
+        "card expiry, card expiration, card exp, valid thru, exp month, exp year, expiry month, expiry year, "
+        "expiration month, expiration year, caducidad tarjeta, vencimiento tarjeta, validade cartao"
+    ),
 }
 
 # A value under such a key is refused only where it looks like what the key may mean.
 HINTS: Final = {
-    "pan": "card, cardno, instrument, funding source",
+    "pan": "card, karte, carte, tarjeta, cartao, instrument, funding source",
     "cvv": "cid",
     "track": "track",
     "device_id": "ad id, ad identifier, device",
     "bank_account": "account, acc, beneficiary, recipient, conta, cuenta, konto, destination, payee account",
     "routing_number": "routing",
     "ssn": "social",
-    "card_expiry": "expiry, exp, expiration, exp date, expiry date, expiration date, expires",
+    "card_expiry": (
+        "expiry, exp, expiration, exp date, expiry date, expiration date, expires, caducidad, fecha caducidad, "
+        "fecha de caducidad, date expiration, date d expiration, validade, ablaufdatum, gultig bis"
+    ),
+    "crypto_address": "wallet, withdrawal destination, payout destination",
     "driving_licence": "licence, license, dl",
     "phone": "contact, caller, recipient, beneficiary",
-    "coordinates": "location, geo",
+    "coordinates": "location, geo, position, ubicacion, localizacao, localisation, standort",
     "person": (
         "beneficiary, recipient, receiver, sender, payee, payer, customer, guarantor, next of kin, kin, nok, "
         "director, shareholder, referee, contact, holder, account holder, drawer, remitter, originator, "
         "depositor, person, employee, to, from, signer, approver, requester, owner, created by, updated by, "
-        "approved by, initiated by, assigned to"
+        "approved by, initiated by, assigned to, inhaber, beneficiaire, beneficiario, "
+        "destinataire, destinatario, empfanger, empfaenger, absender, remitente, remetente, expediteur"
     ),
     "session": "session id, session, sid",
     "grant": "code, ticket, assertion, sig, auth",
@@ -202,6 +224,13 @@ NOT_POSTAL: Final = words(
     "server host net network source destination local socket sock listen bind memory http url base"
 )
 
+# "Nombre", "nom" and "nome" of these is a thing's.
+THINGS: Final = words(
+    "banco banque banca comercio commerce loja tienda magasin empresa entreprise producto produto "
+    "produit plan plano archivo fichier arquivo evento evenement campana campanha campagne servicio servico service "
+    "aplicacion app ciudad ville cidade pais pays moneda"
+)
+
 # What expires under these words is not a card.
 NOT_CARDS: Final = words(
     "token session otp link cache cookie key document offer subscription plan licence license password code "
@@ -216,14 +245,17 @@ CURSORS: Final = words("page next previous prev continuation pagination sync cur
 FILLERS: Final = words(
     "refresh access residential permanent mailing delivery registered new old current confirm confirmed repeat "
     "login transaction transfer ussd atm webhook web app api bank server db database smtp admin root main "
-    "primary secondary backup home work office private personal raw full the user"
+    "primary secondary backup home work office private personal raw full the user nummer numero number "
+    "completo complet cliente client kunde"
 )
 
 # An identifier of the thing (not the thing): accepted where it looks like one.
 REFERENCES: Final = words("id ids ref reference uuid guid ulid")
 
 # What may follow a hint.
-ENDINGS: Final = REFERENCES | words("number no num value text info details raw input data")
+ENDINGS: Final = REFERENCES | words(
+    "number no num value text info details raw input data card karte carte tarjeta cartao"
+)
 
 # What a key's word says about the type of an innocent value.
 AMOUNTS: Final = words(

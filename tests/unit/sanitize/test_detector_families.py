@@ -21,6 +21,9 @@ import pytest
 from faker import Faker
 from stdnum import iban as iban_oracle
 from stdnum import luhn as luhn_oracle
+from stdnum.br import cpf as cpf_oracle
+from stdnum.es import dni as dni_oracle
+from stdnum.fr import nir as nir_oracle
 
 from zentra_otel_posthog.sanitize import detectors
 
@@ -144,6 +147,33 @@ class Draw:
                 f"{user}_{self.digits(3)}@yahoo.co.uk", f"{user}@startup.technology", '"ada obi"@example.com',
             ]
         )  # fmt: skip
+
+    def citizen(self) -> Sample:
+        """A Spanish, French, Brazilian or British identity number, by key or with the words that name it."""
+        dni, cpf = self.digits(8), self.digits(9)
+        nir = f"{self.one('1 2')}{self.digits(2)}0{self.one('1 4 9')}75{self.digits(6)}"
+        dni += dni_oracle.calc_check_digit(dni)
+        nir += nir_oracle.calc_check_digits(nir)
+        cpf += cpf_oracle._calc_check_digits(cpf)
+        assert dni_oracle.is_valid(dni)
+        assert nir_oracle.is_valid(nir)
+        assert cpf_oracle.is_valid(cpf)
+        nino = f"{self.one('AB JG SP')} {self.digits(2)} {self.digits(2)} {self.digits(2)} {self.one('A B C D')}"
+        keys, sentences, number = self.random.choice(
+            [
+                ("dni nif documento_dni", ("DNI {} caducado", "el NIF {} no existe"), dni),
+                ("numero_securite_sociale nir", ("numéro de sécurité sociale {} invalide",), nir),
+                ("cpf numero_cpf", ("CPF {} inválido", "o cpf {} não confere"), self.one([cpf, cpf_oracle.format(cpf)])),
+                ("nino ni_number", ("NI number {} rejected",), self.one([nino, nino.replace(" ", "")])),
+            ]
+        )  # fmt: skip
+        return self.either(keys, sentences, number)
+
+    def said(self, sentences: tuple[str, ...], number: str) -> Sample:
+        return self.one(NEUTRAL_KEYS), self.one(sentences).format(number)
+
+    def either(self, keys: str, sentences: tuple[str, ...], number: str) -> Sample:
+        return self.keyed(keys, number) if self.random.random() < 1 / 2 else self.said(sentences, number)
 
     def wallet(self) -> str:
         raw = bytes([self.random.choice([0, 5, 0x41])]) + self.random.randbytes(20)
@@ -298,6 +328,45 @@ PERSONAL: dict[str, Callable[[Draw], Sample]] = {
             e=quote(d.people.email(), safe=""), n=d.digits(8), t="aB3" + d.token(29)
         ),
     ),
+    "identity number abroad": lambda d: d.citizen(),
+    "card by a foreign key": lambda d: d.keyed("numero_tarjeta numero_de_carte kreditkartennummer numero_cartao carte_bancaire", d.digits(16)),
+    "card code abroad": lambda d: d.either(
+        "codigo_seguridad cryptogramme codigo_de_seguranca sicherheitscode",
+        ("code de sécurité : {}", "Sicherheitscode {} falsch", "código de segurança {}", "card verification value {} wrong"),
+        d.digits(3),
+    ),
+    "otp abroad": lambda d: d.said(
+        ("Tu código de verificación es {}", "Votre code de vérification est {}", "Dein Bestätigungscode lautet {}", "o código de confirmação é {}"),
+        d.digits(6),
+    ),
+    "expiry, words in any order": lambda d: d.keyed(
+        "expiry_date_card exp_card fecha_caducidad_tarjeta validade_cartao ablaufdatum_karte", d.one("04/30 1228 2027-12 10/2026")
+    ),
+    "account abroad": lambda d: d.either(
+        "numero_de_cuenta kontonummer numero_compte numero_conta",
+        ("cuenta {} bloqueada", "Konto {} gesperrt", "le compte {} est fermé", "conta {} inexistente"),
+        d.digits(10),
+    ),
+    "passport abroad": lambda d: d.said(("pasaporte {} caducado", "Reisepass {} abgelaufen", "passaporte {} ilegível"), d.one("A X") + d.digits(8)),
+    "licence abroad": lambda d: d.keyed(
+        "permiso_conducir permis_de_conduire fuehrerschein_nummer carta_de_conducao", d.token(9, string.ascii_uppercase) + d.digits(5)
+    ),
+    "phone abroad, said": lambda d: d.said(
+        ("número de teléfono {} no válido", "Telefonnummer {} ungültig", "telefone {} inválido", "SMS to phone {} failed"),
+        d.one(["6" + d.digits(8), "0055" + d.digits(11), "0151" + d.digits(8)]),
+    ),
+    "birth date abroad": lambda d: d.said(("geboren am {}", "né le {}", "née le {}", "nacida el {}", "data de nascimento: {}"), _date(d)),
+    "name by a foreign key": lambda d: d.keyed("titular nombre_completo nome_completo vorname_kunde apellido_cliente oruko suna", d.people.last_name()),
+    "wallet, said": lambda d: d.said(
+        ("withdrawal to wallet {} pending", "send BTC to {}", '{{"crypto_address": "{}"}}'), "1" + d.token(33, BASE58)
+    ),
+    "device in a query": lambda d: d.said(
+        ("https://x.example/i?page=1&android_id={}", "?X-Device-Id={}&y=1", "/i?gaid={}"), d.hexadecimal(14) + d.one("7a a7")
+    ),
+    "position": lambda d: ("position", [round(d.random.uniform(4, 14), 5) + 1e-5, round(d.random.uniform(-9, 14), 5) + 1e-5]),
+    "sort code, said": lambda d: d.said(("sort code {} unknown", "sort-code: {}"), d.one(("40-47-84", "404784", "20 00 00"))),
+    "dotted abbreviation": lambda d: d.said(("your B.V.N. is {}", "B.V.N: {} mismatch"), _bvn(d)),
+    "mobile, Britain, unspaced": lambda d: d.text(f"07{d.one('1 2 3 4 5 7 8 9')}{d.digits(8)}"),
     "wallet": lambda d: d.text(d.wallet()),
     "ussd": lambda d: (d.one(NEUTRAL_KEYS), f"*737*1*{d.digits(4)}*{d.one(('30', '080'))}{d.digits(8)}#"),
     "obfuscated": lambda d: (d.one(NEUTRAL_KEYS), d.obfuscated(d.random.choice([d.card(), "080" + d.digits(8), d.people.email(), f"BVN {_bvn(d)}", d.ssn()]))),
@@ -306,6 +375,8 @@ PERSONAL: dict[str, Callable[[Draw], Sample]] = {
 
 SENTENCES = (
     "insufficient funds", "Do not honour", "invalid PIN", "wrong OTP entered", "BVN mismatch", "NIN not found",
+    "sort code missing", "Konto gesperrt", "le compte est fermé", "wallet not funded", "national limit 5000000 reached",
+    "número de teléfono obligatorio", "code de vérification expiré", "card verification value missing",
     "account not found", "password too short", "Password must contain 8 characters", "timeout after 30 s",
     "HTTP 502 from upstream", "limit of NGN 50,000.00 exceeded", "amount 1500000 exceeds limit 1000000", "attempt 3 of 5",
     "OTP expired after 300 seconds", "PIN must be 4 digits", "CVV must be 3 digits", "phone number not verified",
@@ -347,6 +418,28 @@ HARMLESS: dict[str, Callable[[Draw], Sample]] = {
     "url": lambda d: ("http.url", d.one(("https://zentra.example/cards?tab=limits&page=2", "/v1/banks/058", "https://cdn.example.com/hero@2x.png", f"/v1/cards/card_{d.token(12)}", "http://127.0.0.1:8000/health", "about:blank"))),
     "cursor": lambda d: ("cursor", base64.b64encode(json.dumps({"o": d.random.randint(1, 9999), "d": "next"}).encode()).decode()),
     "fraction": lambda d: (d.one("score fx_rate confidence x_val"), round(d.random.uniform(0, 14), 6)),
+    "thing by a foreign key": lambda d: d.keyed("nombre_producto nombre_comercio nom_entreprise nome_loja nombre_plan", d.people.company()),
+    "flag": lambda d: (
+        f"$feature/{d.one('card_pin_v2 kyc-otp-flow new_phone_step')}",
+        d.random.choice(["control", "treatment-b", "exp_2026_q1", "50/50", True]),
+    ),
+    "reference of a card": lambda d: (
+        d.one("card_id card_ref card_reference"), d.random.choice([1390493320200509075, "1382117339546357247", "card_" + d.token(14)])
+    ),
+    "route": lambda d: (
+        d.one("http.route path screen"),
+        d.one(["/v1/customers/:id", "/v1/cards/{card_id}/pin", "POST /v1/payments", "/v2/kyc/:user_id/bvn", "zentra.payments.v1.PaymentService/Create"]),
+    ),
+    "code": lambda d: (
+        d.one("error_code http_status sqlstate reason_code exception_type"),
+        d.random.choice(["08006", "42P01", "ORA-00001", "HTTP/1.1 502 Bad Gateway", "OTP_EXPIRED", "AccountNumberMismatch", "java.net.SocketTimeoutException", 429]),
+    ),
+    "machine": lambda d: (
+        d.one("k8s.pod.name host image_digest traceparent"),
+        d.one([f"payments-api-{d.hexadecimal(10)}-x2k4q", "redis-master-0", "sha256:" + d.hexadecimal(64), f"00-{d.hexadecimal(32)}-{d.hexadecimal(16)}-01"]),
+    ),
+    "place in the world": lambda d: (d.one("locale currency_pair timezone corridor"), d.one("en-NG pt-BR EUR/USD GBPNGN Africa/Lagos UTC+01:00 NG->GH")),
+    "span of time": lambda d: (d.one("ttl tenor elapsed window"), d.random.choice([f"{d.digits(3)}ms", "P30D", "PT15M", "12 months", "2h30m", d.random.randint(0, 10**7)])),
     "masked": lambda d: (d.one("label email card phone account_number"), d.one(("***", "[REDACTED]", "<masked>", "**** **** **** 4242", "a***@gmail.com", "0803***4567"))),
     "container": lambda d: ("metadata", {"cart": [{"sku": "A-1", "price_minor": int(d.card())}], "ts": 1744416457462, "card": {"last4": d.digits(4), "bin": d.digits(6)}}),
 }  # fmt: skip
