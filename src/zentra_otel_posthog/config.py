@@ -73,7 +73,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         spool_max_bytes: Its bound in bytes; past it the newest captures are refused and counted.
         flush_at: Send as soon as so many captures wait.
         flush_interval: Send what waits at least so often, in seconds.
-        max_retries: Failed attempts in a row over which the pause between them grows.
+        max_retries: Failed attempts in a row over which the pause between them grows; after them a segment rests, and
+            those behind it are tried.
         compression: Of a request's body.
         pseudonym_key: Secret of at least 32 bytes. With it a personal distinct id becomes a pseudonym, without it is
             refused.

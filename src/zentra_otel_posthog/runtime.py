@@ -12,7 +12,7 @@ from typing import Final
 from zentra_otel_posthog import config, events, telemetry
 from zentra_otel_posthog.config import Settings, SettingsError
 from zentra_otel_posthog.delivery import Capture, Sink, SpoolSink
-from zentra_otel_posthog.delivery.spool import SpoolFull
+from zentra_otel_posthog.delivery.spool import LineTooLong, SpoolFull
 from zentra_otel_posthog.events import EventSchema
 from zentra_otel_posthog.sanitize import policy
 from zentra_otel_posthog.sanitize.identifiers import IdentifierGate
@@ -44,6 +44,8 @@ class Runtime:
             self.sink.append(capture)
         except SpoolFull:
             telemetry.lost("spool_full")
+        except LineTooLong:
+            telemetry.lost("too_long")
         except OSError:
             telemetry.lost("spool_write")
         except Exception as error:

@@ -9,9 +9,11 @@ import contextlib
 import logging
 import os
 import threading
+import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, Protocol
 
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
@@ -25,6 +27,10 @@ REFUSED: Final = "zentra.posthog.refused"
 UNDECLARED: Final = "zentra.posthog.undeclared"
 LOST: Final = "zentra.posthog.lost"
 INTERNAL_ERRORS: Final = "zentra.posthog.internal_errors"
+SPOOL_SIZE: Final = "zentra.posthog.spool.size"
+SPOOL_AGE: Final = "zentra.posthog.spool.age"
+DELIVERY_DURATION: Final = "zentra.posthog.delivery.duration"
+REQUEST_DURATION: Final = "zentra.posthog.request.duration"
 SPOOL_IN_MEMORY: Final = "zentra.posthog.spool_in_memory"
 
 # Metric: its unit, its description, the names of its attributes.
@@ -41,6 +47,16 @@ _METRICS: Final = {
     INTERNAL_ERRORS: ("{error}", "Errors inside the package that were kept from the caller.", ("step", "error.type")),
 }
 
+# Histograms are recorded by the sender's thread, once a segment or a request.
+_HISTOGRAMS: Final = {
+    DELIVERY_DURATION: "From a segment's first capture to PostHog's acceptance of all of it.",
+    REQUEST_DURATION: "Requests to PostHog by http.response.status_code, or by error.type where there was no answer.",
+}
+_GAUGES: Final = {
+    SPOOL_SIZE: ("By", "What waits in the spools' folders, whichever process wrote it."),
+    SPOOL_AGE: ("s", "How long the oldest of it has waited."),
+}
+
 _SERIES_MAX: Final = 2000  # of one metric, as OpenTelemetry's SDKs bound it; names may come from an application's data
 OTHER: Final = "(other)"
 """Stands for the names past that bound."""
@@ -49,6 +65,17 @@ _lock = threading.RLock()  # a signal handler may count while its thread counts
 _totals: dict[str, Counter[tuple[str, ...]]] = {name: Counter() for name in _METRICS}
 _raise_internal_errors = False
 _instruments: list[object] = []
+_histograms: dict[str, metrics.Histogram] = {}
+
+
+class Measured(Protocol):
+    """A spool whose size and age are told."""
+
+    def usage(self) -> tuple[int, float | None]:
+        """Return its bytes, and when the oldest came, in seconds since the epoch."""
+
+
+_spools: weakref.WeakSet[Measured] = weakref.WeakSet()
 
 
 def add(metric: str, *attributes: str, count: int = 1) -> None:
@@ -121,6 +148,42 @@ def raise_internal_errors(*, enabled: bool) -> bool:
     return before
 
 
+def delivered(count: int, seconds: float) -> None:
+    """Count captures of one segment that PostHog has accepted.
+
+    Args:
+        count: How many.
+        seconds: Since the segment was opened; a clock that was set back makes it nothing.
+    """
+    if count:
+        add(CAPTURES, "delivered", count=count)
+        if (histogram := _histograms.get(DELIVERY_DURATION)) is not None:
+            histogram.record(max(seconds, 0.0))
+
+
+def request(seconds: float, *, status: int | None = None, error_type: str | None = None) -> None:
+    """Record a request to PostHog.
+
+    Args:
+        seconds: How long it took.
+        status: Of the answer.
+        error_type: Where there was none.
+    """
+    if (histogram := _histograms.get(REQUEST_DURATION)) is not None:
+        attributes = {"http.response.status_code": status, "error.type": error_type}
+        histogram.record(seconds, {name: value for name, value in attributes.items() if value is not None})
+
+
+def measure(spool: Measured) -> None:
+    """Tell a spool's size and age from now on, until nobody uses it any more."""
+    _spools.add(spool)
+
+
+def measure_no_longer(spool: Measured) -> None:
+    """Leave a spool out from now on."""
+    _spools.discard(spool)
+
+
 def register() -> None:
     """Make the totals visible to OpenTelemetry, once a process. A meter provider may be installed later."""
     with _lock:
@@ -133,6 +196,26 @@ def register() -> None:
                     name, callbacks=[_observer(name, attribute_names)], unit=unit, description=description
                 )
             )
+        for name, (unit, description) in _GAUGES.items():
+            _instruments.append(
+                meter.create_observable_gauge(name, callbacks=[_gauge(name)], unit=unit, description=description)
+            )
+        for name, description in _HISTOGRAMS.items():
+            _histograms[name] = meter.create_histogram(name, unit="s", description=description)
+
+
+def _gauge(metric: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    def observe(_: CallbackOptions) -> Iterable[Observation]:
+        usages = []
+        for spool in list(_spools):
+            with contextlib.suppress(OSError):  # a folder that cannot be read now
+                usages.append(spool.usage())
+        if metric == SPOOL_SIZE:
+            return [Observation(sum(size for size, _ in usages))] if usages else []
+        moments = [oldest for _, oldest in usages if oldest is not None]
+        return [Observation(max(time.time() - min(moments), 0.0) if moments else 0.0)] if usages else []
+
+    return observe
 
 
 def _observer(metric: str, attribute_names: tuple[str, ...]) -> Callable[[CallbackOptions], Iterable[Observation]]:

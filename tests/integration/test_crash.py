@@ -84,10 +84,11 @@ def work(log, last_step, moment):
                 last = next(steps) == last_step
                 if last and moment == "before":
                     os.kill(os.getpid(), signal.SIGKILL)
-                returned = call(*arguments, **options)
-                if last:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return returned
+                try:
+                    return call(*arguments, **options)
+                finally:
+                    if last:
+                        os.kill(os.getpid(), signal.SIGKILL)
         return wrapper
     for module, names in ((os, "open close write rename unlink ftruncate"), (fcntl, "flock")):
         for name in names.split():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import subprocess
 import threading
@@ -9,19 +10,20 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from requests import Session
 
 from zentra_otel_posthog import capture, configure, flush, shutdown, telemetry
-from zentra_otel_posthog.delivery import sender
-from zentra_otel_posthog.delivery import spool as spool_module
+from zentra_otel_posthog.delivery import segments, sender
 from zentra_otel_posthog.delivery.spool import FileSpool
 from zentra_otel_posthog.inspector import Answer, Receiver
 
 KEY = "phc_invented"
-POISON = b'{"event":"","distinct_id":"usr_1","uuid":"b7b7ea9d-ccbc-50a7-ba19-d55c5344b266","properties":{}}\n'
+# A capture by its shape, which only PostHog refuses.
+POISON = b'{"event":"","distinct_id":"usr_1","uuid":"b7b7ea9d-ccbc-50a7-ba19-d55c5344b266","timestamp":"2026-11-02T10:00:00Z","properties":{}}\n'
 
 Start = Callable[..., None]
 
@@ -60,7 +62,15 @@ def batches(receiver: Receiver) -> list[bytes]:
 
 
 def spooled(tmp_path: Path) -> list[Path]:
-    return sorted((tmp_path / "spool").glob("*/*"))
+    return sorted((tmp_path / "spool").glob("*/*.v0.jsonl"))
+
+
+def dead_letters(tmp_path: Path) -> list[dict[str, Any]]:
+    return [
+        json.loads(line)
+        for path in sorted((tmp_path / "spool").glob("*/dead-letters*"))
+        for line in path.read_bytes().splitlines()
+    ]
 
 
 class TestDelivery:
@@ -103,7 +113,7 @@ class TestDelivery:
         self, receiver: Receiver, start: Start, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """What is too much for one request goes in several."""
-        monkeypatch.setattr(spool_module, "SEGMENT_BYTES", 4000)
+        monkeypatch.setattr(segments, "SEGMENT_BYTES", 4000)
         start(compression="none")
         sent = captured(60)
 
@@ -135,7 +145,7 @@ class TestDelivery:
     def test_its_own_requests_make_no_spans(
         self, receiver: Receiver, start: Start, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """An HTTP instrumentation sees itself switched off, in the sender's thread and in a flush without it."""
+        """An HTTP instrumentation sees itself switched off in the sender's thread, also in one that a flush starts anew."""
         seen: list[tuple[str, bool]] = []
         send = Session.send
 
@@ -153,7 +163,7 @@ class TestDelivery:
                 thread.join(5)
         captured(1)
         assert flush(5)
-        assert seen == [("zentra-posthog-sender", False), ("MainThread", False)]
+        assert seen == [("zentra-posthog-sender", False)] * 2
 
     def test_a_flush_beside_subprocesses(self, receiver: Receiver, start: Start) -> None:
         """A process that starts others all the time is not told that it flushed what it did not."""
@@ -252,8 +262,11 @@ class TestAnswers:
     def test_one_bad_event_does_not_take_the_good_ones_along(
         self, receiver: Receiver, start: Start, lost: Callable[[], dict[str, int]], tmp_path: Path, poisoned: set[int]
     ) -> None:
-        """A batch that is refused is halved until only the bad events are lost, and they are counted."""
+        """A batch that is refused is halved until only the bad events are left, which are set aside and counted."""
         start()
+        captured(1)
+        assert flush(5)  # the server's refusals are believed from here
+        receiver.clear()
         captured(13)
         (path,) = spooled(tmp_path)
         good = path.read_bytes().splitlines(keepends=True)
@@ -263,6 +276,9 @@ class TestAnswers:
         assert flush(5)
         assert receiver.received == len(receiver.events) == 13 - len(poisoned)
         assert lost() == {"status_400": len(poisoned)}
+        letters = dead_letters(tmp_path)
+        assert [letter["capture"] for letter in letters] == [json.loads(POISON)] * len(poisoned)
+        assert {(letter["status"], "has no name" in letter["answer"]) for letter in letters} == {(400, True)}
 
     def test_a_loss_is_counted_once(
         self, receiver: Receiver, start: Start, lost: Callable[[], dict[str, int]], tmp_path: Path
@@ -279,6 +295,8 @@ class TestAnswers:
         assert flush(5)
         assert len(receiver.events) == 1
         assert lost() == {"status_400": 1}
+        assert len(dead_letters(tmp_path)) == 1
+        assert len(receiver.requests) == 4  # both, the bad one, the good one twice
 
     def leave(self, folder: Path, lines: list[bytes]) -> None:
         """As a process that died."""
@@ -297,7 +315,7 @@ class TestAnswers:
         assert uuids(receiver) == sent[1:]
         assert lost() == {"status_413": 1}
 
-    @pytest.mark.parametrize("status", [401, 403, 404, 407, 301])
+    @pytest.mark.parametrize("status", [301, 401, 402, 403, 404, 405, 407, 415])
     def test_a_wrong_setting_loses_nothing(
         self, receiver: Receiver, start: Start, caplog: pytest.LogCaptureFixture, status: int
     ) -> None:
@@ -318,19 +336,105 @@ class TestAnswers:
         ] == [True]
         assert KEY not in caplog.text
 
-    @pytest.mark.parametrize("status", [402, 405, 410, 422])
-    def test_a_final_refusal_is_counted(
-        self, receiver: Receiver, start: Start, lost: Callable[[], dict[str, int]], status: int
+    @pytest.mark.parametrize("status", [409, 410, 422, 451])
+    def test_a_final_refusal_is_set_aside(
+        self, receiver: Receiver, start: Start, lost: Callable[[], dict[str, int]], tmp_path: Path, status: int
     ) -> None:
-        """What PostHog will never take is lost, counted by its status, and not in the way of what follows."""
+        """What PostHog will never take is kept beside, counted by its status, and not in the way of what follows."""
         start()
-        receiver.answer(Answer(status))
-        captured(4)
+        sent = captured(1)
         assert flush(5)
-        sent = captured(2)
+        receiver.answer(Answer(status, body=f"never {KEY} ".encode() * 100))
+        refused = captured(4)
+        assert flush(5)
+        sent += captured(2)
         assert flush(5)
         assert uuids(receiver) == sent
         assert lost() == {f"status_{status}": 4}
+        letters = dead_letters(tmp_path)
+        assert [letter["capture"]["uuid"] for letter in letters] == refused
+        assert {(letter["status"], letter["reason"]) for letter in letters} == {(status, f"status_{status}")}
+        assert {letter["answer"] for letter in letters} == {("never … " * 100)[:500]}
+
+    @pytest.mark.parametrize("status", [400, 410])
+    def test_a_server_that_never_accepted_anything_is_not_believed(
+        self, receiver: Receiver, start: Start, lost: Callable[[], dict[str, int]], tmp_path: Path, status: int
+    ) -> None:
+        """One that refuses everything may be the wrong one: nothing is set aside, and the requests are few."""
+        start()
+        receiver.answer(Answer(status), times=1000)
+        sent = captured(200)
+        assert not flush(0.5)
+        assert len(receiver.requests) < 50
+        assert (lost(), dead_letters(tmp_path)) == ({}, [])
+        receiver.stop()
+        receiver.clear()
+        receiver.start()
+        assert flush(5)
+        assert uuids(receiver) == sent
+
+    def test_refusals_end_soon(
+        self, receiver: Receiver, start: Start, lost: Callable[[], dict[str, int]], tmp_path: Path
+    ) -> None:
+        """A believed server that refuses 1,000 captures is asked about a few; a second such segment is kept."""
+        start()
+        captured(1)
+        assert flush(5)
+        receiver.clear()
+        receiver.answer(Answer(400), times=1000)
+        captured(1000)
+        assert flush(5)
+        assert len(receiver.requests) < 50
+        assert (lost(), len(dead_letters(tmp_path))) == ({"status_400": 1000}, 1000)
+        captured(2)
+        assert not flush(0.3)
+        assert lost() == {"status_400": 1000}
+
+    def test_garbage_is_set_aside_without_asking(
+        self, receiver: Receiver, start: Start, lost: Callable[[], dict[str, int]], tmp_path: Path
+    ) -> None:
+        """Lines that a failing disk left are found without a request each, and those between them are delivered."""
+        start()
+        sent = captured(50)
+        (path,) = spooled(tmp_path)
+        garbage = [b"\xff\x00\xfe" * 4000, b"null", b"{}", b'{"event":"a', b"\0" * 5000, b"", b"[" * 100_000]
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"")
+        self.leave(
+            path.parent, [part for index, line in enumerate(lines) for part in (line, garbage[index % 7] + b"\n")]
+        )
+
+        assert flush(5)
+        assert uuids(receiver) == sent
+        assert len(receiver.requests) == 2
+        assert lost() == {"corrupt": 50}
+        assert {len(letter["capture"]) <= 4096 and letter["status"] is None for letter in dead_letters(tmp_path)} == {
+            True
+        }
+
+    def test_a_segment_that_fails_again_and_again_rests(
+        self, receiver: Receiver, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What the server cannot digest does not hold up what comes after it, is kept, and is tried again by a flush."""
+        start(max_retries=2, flush_interval=0.05)
+        receiver.answer(Answer(500), times=3)
+        first = captured(1)
+        assert receiver.wait_for_requests(3)
+        then = captured(2)
+        assert receiver.wait_for(2)
+        assert uuids(receiver) == then
+        assert not receiver.wait_for(3, timeout=0.3)
+        assert flush(5)
+        assert uuids(receiver) == then + first
+
+    def test_a_rest_ends(self, receiver: Receiver, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A segment at rest is tried again by itself, also where nothing new is captured."""
+        monkeypatch.setattr(sender, "_REST", 0.3)
+        start(max_retries=0, flush_at=1)
+        receiver.answer(Answer(500), times=2)
+        sent = captured(1)
+        assert receiver.wait_for(1)
+        assert uuids(receiver) == sent
 
     def test_the_sender_rests_when_there_is_nothing_to_send(
         self, receiver: Receiver, start: Start, monkeypatch: pytest.MonkeyPatch
@@ -338,12 +442,14 @@ class TestAnswers:
         """After trouble that ended without a 200 (another process delivered, or a final refusal) it does not spin."""
         claims = Counter[str]()
         claim = FileSpool.claim
-        monkeypatch.setattr(FileSpool, "claim", lambda spool: claims.update(["claim"]) or claim(spool))
+        monkeypatch.setattr(FileSpool, "claim", lambda *arguments: claims.update(["claim"]) or claim(*arguments))
         start()
+        captured(1)
+        assert flush(5)
         receiver.answer(Answer(503))
         receiver.answer(Answer(410))
         captured(1)
         assert flush(5)
 
-        assert not receiver.wait_for_requests(3, timeout=0.5)
-        assert claims["claim"] < 5
+        assert not receiver.wait_for_requests(4, timeout=0.5)
+        assert claims["claim"] < 7

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -216,6 +217,32 @@ class TestFolder:
         sent = captured(2)
 
         assert len(list((tmp_path / "temporary").glob("zentra-otel-posthog-*/*/*.jsonl"))) == 1
+        assert flush(5)
+        assert uuids(receiver) == sent
+
+    @pytest.mark.parametrize("planted", ["another user's", "a link", "writable by all"])
+    def test_a_temporary_folder_that_somebody_else_put_there(
+        self, receiver: Receiver, start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, planted: str
+    ) -> None:
+        """Captures are not laid where another user may read, move or replace them."""
+        (tmp_path / "no folder").write_text("")
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "no folder"))
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        user = os.geteuid()
+        folder = tmp_path / f"zentra-otel-posthog-{user}"
+        if planted == "a link":
+            (tmp_path / "elsewhere").mkdir(mode=0o700)
+            folder.symlink_to(tmp_path / "elsewhere")
+        else:
+            folder.mkdir()
+            folder.chmod(0o777 if planted == "writable by all" else 0o700)
+        if planted == "another user's":
+            folder = folder.rename(tmp_path / f"zentra-otel-posthog-{user + 1}")
+            monkeypatch.setattr(os, "geteuid", lambda: user + 1)
+        start(spool_dir=None)
+        sent = captured(2)
+
+        assert list(folder.iterdir()) == []
         assert flush(5)
         assert uuids(receiver) == sent
 

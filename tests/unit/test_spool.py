@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from zentra_otel_posthog.delivery import spool as spool_module
-from zentra_otel_posthog.delivery.spool import SEGMENT_BYTES, FileSpool, MemorySpool, Spool, SpoolFull
+from zentra_otel_posthog.delivery import segments
+from zentra_otel_posthog.delivery.memory import MemorySpool
+from zentra_otel_posthog.delivery.segments import SEGMENT_BYTES
+from zentra_otel_posthog.delivery.spool import FileSpool, Spool, SpoolFull
 
 MIB = 1 << 20
 LINES = [b'{"n":1}', b"2", b'{"text":"\xc3\xa9"}', b"{}"]
@@ -130,7 +132,7 @@ class TestKeeping:
 
     def test_no_descriptor_is_left_open(self, files: FileSpool, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Appending, rotating, claiming (also in vain), releasing, removing and forgetting close what they open."""
-        monkeypatch.setattr(spool_module, "SEGMENT_BYTES", 100)
+        monkeypatch.setattr(segments, "SEGMENT_BYTES", 100)
         other = FileSpool(folder, MIB)
         fill(other)
         before = descriptors()

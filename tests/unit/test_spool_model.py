@@ -11,8 +11,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from zentra_otel_posthog.delivery import spool as spool_module
-from zentra_otel_posthog.delivery.spool import FileSpool, MemorySpool, Spool
+from zentra_otel_posthog.delivery import segments
+from zentra_otel_posthog.delivery.memory import MemorySpool
+from zentra_otel_posthog.delivery.spool import FileSpool, Spool
 
 _MAX_BYTES = 1 << 20
 _SEGMENT_BYTES = 64
@@ -26,7 +27,7 @@ class SpoolMachine(RuleBasedStateMachine):
         self.numbers = count()
         self.queue: list[bytes] = []
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(spool_module, "SEGMENT_BYTES", _SEGMENT_BYTES)
+        self.patch.setattr(segments, "SEGMENT_BYTES", _SEGMENT_BYTES)
         self.spool = self.make()
 
     def make(self) -> Spool:

@@ -8,13 +8,15 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zentra_otel_posthog._version import __version__
-from zentra_otel_posthog.delivery.wire import Answer, Wire
+from zentra_otel_posthog.delivery.wire import Answer, Batch, Wire
+from zentra_otel_posthog.delivery.wire_v0 import WireV0
 from zentra_otel_posthog.inspector import Answer as Reply
 from zentra_otel_posthog.inspector import Receiver
 
@@ -33,6 +35,10 @@ def receiver() -> Iterator[Receiver]:
         yield running
 
 
+def post(wire: Wire, lines: list[bytes] = LINES, timeout: float = 5) -> Answer:
+    return wire.post(Batch(lines, UUID(int=1), 1, datetime.now(UTC)), timeout)
+
+
 def body_of(receiver: Receiver, position: int = -1) -> bytes:
     request = receiver.requests[position]
     return gzip.decompress(request.body) if request.headers["Content-Encoding"] == "gzip" else request.body
@@ -43,7 +49,7 @@ class TestRequest:
     @pytest.mark.parametrize("lines", [LINES[:1], LINES])
     def test_the_body_byte_for_byte(self, receiver: Receiver, lines: list[bytes], compression: str) -> None:
         """The key, the time of sending, and the lines as they lie; nothing else."""
-        assert Wire(KEY, receiver.url, compression).post(lines, timeout=5) == Answer(200)
+        assert post(WireV0(KEY, receiver.url, compression), lines) == Answer(200)
 
         body = body_of(receiver)
         sent_at = re.findall(rb'"sent_at":"([^"]*)"', body)
@@ -53,7 +59,7 @@ class TestRequest:
     @pytest.mark.parametrize(("compression", "encoding"), [("none", None), ("gzip", "gzip")])
     def test_the_headers(self, receiver: Receiver, compression: str, encoding: str | None) -> None:
         """A POST to /batch/ that says what it carries and who sends it, and names no key outside the body."""
-        Wire(KEY, receiver.url, compression).post(LINES, timeout=5)
+        post(WireV0(KEY, receiver.url, compression))
 
         request = receiver.requests[0]
         assert (request.method, request.path) == ("POST", "/batch/")
@@ -65,25 +71,25 @@ class TestRequest:
 
     def test_sent_at_is_the_time_of_each_attempt(self, receiver: Receiver) -> None:
         """PostHog corrects clocks by ``sent_at``, so every attempt carries its own, with its time zone."""
-        wire = Wire(KEY, receiver.url, "gzip")
+        wire = WireV0(KEY, receiver.url, "gzip")
         moments = [datetime.now(UTC)]
         for _ in range(2):
-            wire.post(LINES, timeout=5)
+            post(wire)
             moments += [datetime.fromisoformat(receiver.requests[-1].decoded["sent_at"]), datetime.now(UTC)]
         assert moments == sorted(moments)
 
     def test_a_key_is_quoted(self, receiver: Receiver) -> None:
         """A key with JSON's own characters stays one string."""
-        assert Wire('phc_"\\,{}', receiver.url, "none").post(LINES, timeout=5) == Answer(200)
+        assert post(WireV0('phc_"\\,{}', receiver.url, "none")) == Answer(200)
         assert receiver.requests[0].decoded["api_key"] == 'phc_"\\,{}'
 
     def test_it_goes_on_after_a_fork(self, receiver: Receiver) -> None:
         """A forked child forgets the parent's connection and opens its own."""
-        wire = Wire(KEY, receiver.url, "gzip")
-        wire.post(LINES, timeout=5)
+        wire = WireV0(KEY, receiver.url, "gzip")
+        post(wire)
         wire.before_fork()
         wire.after_fork_in_child()
-        assert wire.post(LINES, timeout=5) == Answer(200)
+        assert post(wire) == Answer(200)
 
 
 class TestAnswer:
@@ -111,21 +117,21 @@ class TestAnswer:
     def test_retry_after(self, receiver: Receiver, value: str, seconds: float | None) -> None:
         """Seconds or a date (RFC 9110), never negative, never beyond five minutes; nonsense is as good as nothing."""
         receiver.answer(Reply(503, {"Retry-After": value}))
-        assert Wire(KEY, receiver.url, "gzip").post(LINES, timeout=5) == Answer(503, seconds)
+        assert post(WireV0(KEY, receiver.url, "gzip")) == Answer(503, seconds)
 
     def test_retry_after_a_date(self, receiver: Receiver) -> None:
         """An HTTP date becomes the seconds until then."""
         date = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
         receiver.answer(Reply(429, {"Retry-After": date}))
 
-        answer = Wire(KEY, receiver.url, "gzip").post(LINES, timeout=5)
+        answer = post(WireV0(KEY, receiver.url, "gzip"))
 
         assert answer.status == 429
         assert answer.retry_after == pytest.approx(60, abs=5)
 
     def test_no_retry_after_is_believed_blindly(self, receiver: Receiver) -> None:
         """Whatever a server puts there, nothing is raised and the pause stays within its bounds."""
-        wire = Wire(KEY, receiver.url, "none")
+        wire = WireV0(KEY, receiver.url, "none")
 
         @settings(max_examples=100, deadline=None)
         @given(
@@ -133,7 +139,7 @@ class TestAnswer:
         )
         def check(value: str) -> None:
             receiver.answer(Reply(503, {"Retry-After": value}))
-            answer = wire.post(LINES[:1], timeout=5)
+            answer = post(wire, LINES[:1])
             assert answer.status == 503
             assert answer.retry_after is None or 0 <= answer.retry_after <= 300
 
@@ -145,7 +151,7 @@ class TestAnswer:
         with Receiver() as elsewhere:
             receiver.answer(Reply(status, {"Location": f"{elsewhere.url}/batch/"}))
 
-            assert Wire(KEY, receiver.url, "gzip").post(LINES, timeout=5) == Answer(status)
+            assert post(WireV0(KEY, receiver.url, "gzip")) == Answer(status)
             assert elsewhere.requests == []
 
     @pytest.mark.parametrize("trouble", ["refused", "closed", "hangs"])
@@ -156,5 +162,5 @@ class TestAnswer:
         else:
             receiver.answer(Reply(connection="hang" if trouble == "hangs" else "close"))
         with pytest.raises(OSError) as raised:  # noqa: PT011  which one depends on the trouble
-            Wire(KEY, receiver.url, "gzip").post(LINES, timeout=0.2)
+            post(WireV0(KEY, receiver.url, "gzip"), timeout=0.2)
         assert KEY not in str(raised.value)

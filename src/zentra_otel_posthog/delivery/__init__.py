@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
+import stat
 import tempfile
 from pathlib import Path
 
 from zentra_otel_posthog import telemetry
 from zentra_otel_posthog.config import Settings
 from zentra_otel_posthog.delivery.capture import Capture, encode_line
+from zentra_otel_posthog.delivery.dead_letters import DeadLetterFile, DeadLetters, NoDeadLetters
+from zentra_otel_posthog.delivery.memory import MemorySpool
+from zentra_otel_posthog.delivery.segments import DIRECTORY_MODE
 from zentra_otel_posthog.delivery.sender import Sender
 from zentra_otel_posthog.delivery.sink import Sink
-from zentra_otel_posthog.delivery.spool import FileSpool, MemorySpool, Spool
+from zentra_otel_posthog.delivery.spool import FileSpool, Spool
 from zentra_otel_posthog.delivery.wire import Wire
+from zentra_otel_posthog.delivery.wire_v0 import WireV0
 
 __all__ = ["Capture", "Sink", "SpoolSink", "project_folders"]
 
@@ -29,18 +35,19 @@ class SpoolSink:
     """
 
     def __init__(self, settings: Settings) -> None:
-        assert settings.api_key is not None
         self._flush_at = settings.flush_at
-        self._spool = _spool(settings)
-        self._wire = Wire(settings.api_key, settings.host, settings.compression)
+        self._spool, dead_letters = _spool(settings)
+        self._wire = _wire(settings)
         self._sender = Sender(
             self._spool,
             self._wire,
+            dead_letters,
             flush_at=settings.flush_at,
             flush_interval=settings.flush_interval,
             max_retries=settings.max_retries,
         )
         self._sender.start()
+        telemetry.measure(self._spool)
 
     def append(self, capture: Capture) -> None:
         """Write a capture to the spool: it survives from here."""
@@ -57,6 +64,7 @@ class SpoolSink:
         """Flush and stop the sender; what is left may be claimed by whoever comes next."""
         flushed = self._sender.shutdown(timeout)
         self._spool.close()
+        telemetry.measure_no_longer(self._spool)
         return flushed
 
     def before_fork(self) -> None:
@@ -76,20 +84,27 @@ class SpoolSink:
         self._sender.after_fork_in_child()
 
 
-def _spool(settings: Settings) -> Spool:
+def _wire(settings: Settings) -> Wire:
+    assert settings.api_key is not None
+    return WireV0(settings.api_key, settings.host, settings.compression)
+
+
+def _spool(settings: Settings) -> tuple[Spool, DeadLetters]:
     failures: list[str] = []
     for folder in project_folders(settings):
         try:
-            return FileSpool(folder, settings.spool_max_bytes)
+            if settings.spool_dir is None and folder.is_relative_to(tempfile.gettempdir()):
+                _take_possession(folder.parent)
+            return FileSpool(folder, settings.spool_max_bytes), DeadLetterFile(folder)
         except OSError as error:
             failures.append(f"{folder.parent} ({error.strerror})")
     telemetry.add(telemetry.SPOOL_IN_MEMORY)
     _logger.warning(
-        "no spool folder can be written, tried %s: captures wait in memory and a crash loses them. "
+        "no spool folder can be used, tried %s: captures wait in memory and a crash loses them. "
         "Set ZENTRA_POSTHOG_SPOOL_DIR to a writable folder",
         ", ".join(failures),
     )
-    return MemorySpool(settings.spool_max_bytes)
+    return MemorySpool(settings.spool_max_bytes), NoDeadLetters()
 
 
 def project_folders(settings: Settings) -> list[Path]:
@@ -111,6 +126,18 @@ def _directories(settings: Settings) -> list[Path]:
         (Path(state) if state else _home() / ".local" / "state") / "zentra-otel-posthog",
         Path(tempfile.gettempdir()) / f"zentra-otel-posthog-{os.geteuid()}",
     ]
+
+
+def _take_possession(folder: Path) -> None:
+    """Make a folder where everybody may make some, or refuse one that somebody else may have put there.
+
+    Raises:
+        OSError: It is not this user's alone.
+    """
+    folder.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise PermissionError(errno.EPERM, "is not this user's alone", str(folder))
 
 
 def _home() -> Path:

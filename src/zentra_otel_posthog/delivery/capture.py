@@ -30,8 +30,18 @@ class Capture(msgspec.Struct, frozen=True):
 
 
 _encoder: Final = msgspec.json.Encoder()
+_decoder: Final = msgspec.json.Decoder(Capture)
 
 
 def encode_line(capture: Capture) -> bytes:
     """Encode a capture as one line of JSON, the form in which it is spooled and posted."""
     return _encoder.encode(capture) + b"\n"
+
+
+def is_capture(line: bytes) -> bool:
+    """Return whether a spooled line is one capture. A disk that fails, or somebody else, may have left anything."""
+    try:
+        _decoder.decode(line)
+    except (ValueError, RecursionError):  # msgspec.DecodeError is a ValueError
+        return False
+    return True

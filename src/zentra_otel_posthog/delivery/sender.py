@@ -7,43 +7,24 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
-from enum import Enum, auto
-from http import HTTPStatus
+from collections.abc import Container
 from typing import Final
 
 from zentra_otel_posthog import telemetry
+from zentra_otel_posthog.delivery.attempt import Attempt, Disbelieved, Misconfigured, Postponed, Progress
+from zentra_otel_posthog.delivery.dead_letters import DeadLetters
 from zentra_otel_posthog.delivery.spool import Segment, Spool
-from zentra_otel_posthog.delivery.wire import Answer, Wire
+from zentra_otel_posthog.delivery.wire import Wire
 
 _logger = logging.getLogger("zentra_otel_posthog")
 
-_REQUEST_TIMEOUT: Final = 15.0  # seconds, as the official client
 # Between two deliveries, unless somebody flushes. Under load the requests grow instead of multiplying: a decorated
 # call in a tight loop took 29 µs with this pause and 43 µs without it.
 _PACE: Final = 0.1  # seconds
 _BACKOFF_FIRST: Final = 0.5  # seconds
 _BACKOFF_MAX: Final = 60.0
 _BACKOFF_DOUBLINGS: Final = 16  # the maximum is reached long before, and a float's exponent ends
-_AGAIN: Final = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
-_DIVIDE: Final = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
-# A wrong key, host or proxy: nothing is wrong with the captures, so they wait until the setting is corrected.
-_MISCONFIGURED: Final = {
-    HTTPStatus.UNAUTHORIZED,
-    HTTPStatus.FORBIDDEN,
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
-}
-_SERVER_ERRORS: Final = 500
-
-
-class _Outcome(Enum):
-    DONE = auto()
-    LATER = auto()
-
-
-Counts = Counter[tuple[str, str]]
-"""What became of a segment's captures: metric and attribute to their number."""
+_REST: Final = 300.0  # seconds, for a segment that failed too often
 
 
 class Sender:
@@ -52,12 +33,23 @@ class Sender:
     Args:
         spool: Where the lines are.
         wire: Where they go.
+        dead_letters: Where those go that are refused for good.
         flush_at: Lines that wait before a delivery is due.
         flush_interval: Seconds after which one is due anyway.
-        max_retries: Failed attempts in a row over which the pause between them grows.
+        max_retries: Failed attempts in a row over which the pause between them grows; after them a segment rests and
+            those behind it are tried.
     """
 
-    def __init__(self, spool: Spool, wire: Wire, *, flush_at: int, flush_interval: float, max_retries: int) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        wire: Wire,
+        dead_letters: DeadLetters,
+        *,
+        flush_at: int,
+        flush_interval: float,
+        max_retries: int,
+    ) -> None:
         # Not at the top: it loads the propagators, ours among them, and would meet this package half imported. Nor in
         # the thread: a fork would leave the child an import that nobody finishes.
         from opentelemetry.instrumentation.utils import suppress_instrumentation  # noqa: PLC0415
@@ -65,34 +57,42 @@ class Sender:
         self._suppress_instrumentation = suppress_instrumentation
         self._spool = spool
         self._wire = wire
+        self._dead_letters = dead_letters
         self._flush_at = flush_at
         self._flush_interval = flush_interval
         self._max_retries = max_retries
-        self._misconfiguration_told = False
+        self._stopping = False
+        self._trouble_told: set[type[Exception]] = set()
         self._reset()
 
     def _reset(self) -> None:
         self._thread: threading.Thread | None = None
         self._changed = threading.Condition()
-        self._draining = threading.Lock()  # held while segments are being delivered
         self._due = False
-        self._stopping = False
+        self._flushing = 0  # calls of flush that wait
         self._requested = self._drained = 0  # numbers of flushes asked for and of those that emptied the spool
         self._failures = 0
         self._not_before = 0.0  # the server's Retry-After, which even a flush respects
         self._backoff_until = 0.0
+        self._believed = False  # the server has accepted captures, so its refusals count
+        self._progress: dict[str, Progress] = {}  # of segments that an attempt did not finish
 
-    def start(self) -> None:
-        """Start the thread, where it does not run. At interpreter exit none can be started; the spool keeps all."""
+    def start(self) -> bool:
+        """Start the thread, where it does not run. Return whether it runs: at interpreter exit none is started."""
         with self._changed:
-            if self._thread is not None or self._stopping:
-                return
+            if self._thread is not None:
+                return True
+            main = threading.main_thread()
+            at_exit = threading.current_thread() is main and not main.is_alive()
+            if at_exit or self._ending():
+                return False
             thread = threading.Thread(target=self._run, name="zentra-posthog-sender", daemon=True)
             try:
                 thread.start()
             except RuntimeError:
-                return
+                return False
             self._thread = thread
+            return True
 
     def appended(self, waiting: int) -> None:
         """Hear that so many lines wait in the open segment."""
@@ -104,138 +104,168 @@ class Sender:
                 self._changed.notify_all()
 
     def flush(self, timeout: float) -> bool:
-        """Deliver what is spooled. Return True where all of it was, within so many seconds."""
-        deadline = time.monotonic() + timeout
+        """Have the thread deliver what is spooled.
+
+        Args:
+            timeout: Seconds to wait; whatever a server does, it does to the thread.
+
+        Returns:
+            True where all of it was delivered in time.
+        """
         with self._changed:
-            thread = self._thread
-            if thread is not None and thread.is_alive() and not self._stopping:
+            self._flushing += 1
+            self._due = True
+            try:
+                if not self.start() or timeout <= 0:
+                    return self._spool.usage().oldest is None
                 self._requested += 1
                 request = self._requested
-                self._due = True
                 self._changed.notify_all()
-                return self._changed.wait_for(lambda: self._drained >= request, timeout)
-        if not self._draining.acquire(timeout=max(timeout, 0)):
-            return False
-        try:
-            return self._drain(deadline)
-        finally:
-            self._draining.release()
+                wait = min(timeout, threading.TIMEOUT_MAX)
+                return self._changed.wait_for(lambda: self._drained >= request, wait)
+            finally:
+                self._flushing -= 1
+                self._changed.notify_all()
 
     def shutdown(self, timeout: float) -> bool:
-        """Flush, then stop the thread without waiting for a server that does not answer."""
-        flushed = self.flush(timeout)
-        with self._changed:
+        """Flush, then let the thread end when it has its last answer."""
+        with self._changed:  # over both, so that the thread begins nothing in between
+            flushed = self.flush(timeout)
             self._stopping = True
             self._changed.notify_all()
         return flushed
 
     def after_fork_in_child(self) -> None:
-        """Forget the parent's thread and connections; the next append starts a thread of the child's own."""
-        stopping = self._stopping
+        """Forget the parent's thread; the next append starts one of the child's own."""
         self._reset()
-        self._stopping = stopping
+
+    def _ending(self) -> bool:
+        return self._stopping and not self._flushing
 
     def _run(self) -> None:
-        while self._wait():
-            request = self._requested
-            try:
-                with self._draining:
-                    drained = self._drain(deadline=None)
-            except Exception as error:
-                # A thread that dies would stop all delivery; the next round tries again.
-                drained = False
-                self._back_off(None)
-                telemetry.internal_error("sender", error)
+        try:
+            while self._wait():
+                request = self._requested
+                drained = self._round()
+                with self._changed:
+                    if drained:
+                        self._drained = max(self._drained, request)
+                    self._changed.notify_all()
+        finally:
             with self._changed:
-                if drained:
-                    self._drained = max(self._drained, request)
-                self._changed.notify_all()
+                if self._thread is threading.current_thread():
+                    self._thread = None
+
+    def _round(self) -> bool:
+        """Deliver. Return whether the spool is empty."""
+        try:
+            with self._suppress_instrumentation():
+                return self._drain(flushing=self._flushing > 0)
+        except OSError as error:
+            # The folder cannot be read now, or the process is out of descriptors.
+            self._postpone(Postponed(f"the spool: {type(error).__name__}"))
+        except Exception as error:
+            # A thread that dies would stop all delivery; the next round tries again.
+            self._back_off(None)
+            telemetry.internal_error("sender", error)
+        return False
 
     def _wait(self) -> bool:
         """Wait until a delivery is due. Return False where the thread shall end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._stopping, max(self._not_before - time.monotonic(), 0.0))
+            self._changed.wait_for(self._ending, max(self._not_before - time.monotonic(), 0.0))
+            now = time.monotonic()
             if self._failures:
-                patience = self._backoff_until - time.monotonic()
+                patience = self._backoff_until - now
             else:
-                self._changed.wait_for(lambda: self._stopping or self._requested > self._drained, _PACE)
-                patience = self._flush_interval - _PACE
-            self._changed.wait_for(lambda: self._stopping or self._due, max(patience, 0.0))
+                self._changed.wait_for(lambda: self._ending() or self._requested > self._drained, _PACE)
+                rests = [progress.rests_until - now for progress in self._progress.values()]
+                patience = min([self._flush_interval, *rests]) - _PACE
+            self._changed.wait_for(lambda: self._ending() or self._due, max(patience, 0.0))
             self._due = False
-            return not self._stopping
+            if self._ending():
+                self._thread = None  # whoever flushes from now on starts another
+                return False
+            return True
 
-    def _drain(self, deadline: float | None) -> bool:
-        """Deliver every segment that can be claimed. Return False at the first that must wait."""
-        with self._suppress_instrumentation():
-            for segment in self._spool.claim():
-                if not self._deliver(segment, deadline):
-                    return False
+    def _drain(self, *, flushing: bool) -> bool:
+        """Deliver every segment that can be claimed, those that rested last. Return False where some must wait."""
+        now = time.monotonic()
+        rested = {name for name, progress in self._progress.items() if progress.rests_until}
+        resting = set() if flushing else {name for name in rested if self._progress[name].rests_until > now}
+        if not self._deliver_all(passing_over=rested):
+            return False
+        if rested - resting and not self._deliver_all(passing_over=resting):
+            return False
+        # What is neither delivered nor at rest was claimed by somebody else.
+        self._progress = {name: progress for name, progress in self._progress.items() if name in resting}
         if self._spool.waits_elsewhere():
             self._back_off(None)
             return False
         self._failures = 0
+        return not resting
+
+    def _deliver_all(self, passing_over: Container[str]) -> bool:
+        for segment in self._spool.claim(passing_over):
+            try:
+                self._deliver(segment)
+            except Postponed as postponed:
+                self._postpone(postponed)
+                if not isinstance(postponed, Misconfigured):
+                    self._let_rest(segment.name, at_once=isinstance(postponed, Disbelieved))
+                return False
         return True
 
-    def _deliver(self, segment: Segment, deadline: float | None) -> bool:
-        outcome = _Outcome.LATER
-        counts: Counts = Counter()
+    def _deliver(self, segment: Segment) -> None:
+        progress = self._progress.setdefault(segment.name, Progress())
+        accepted_before = progress.accepted
         try:
-            lines = segment.lines()
-            outcome = self._post(lines, deadline, counts) if lines else _Outcome.DONE
+            Attempt(self._wire, segment, progress, believed=self._believed).run()
+            if progress.refused:
+                self._set_aside(progress)
+            segment.remove()
+        except BaseException:
+            segment.release()
+            raise
         finally:
-            if outcome is _Outcome.DONE:
-                segment.remove()
-            else:
-                segment.release()
-        if outcome is _Outcome.LATER:
-            return False
-        # Only now: of a segment that is sent again, every part is counted again.
-        for (metric, attribute), count in counts.items():
-            if metric == telemetry.LOST:
-                telemetry.lost(attribute, count)
-            else:
-                telemetry.add(metric, attribute, count=count)
-        return True
+            if progress.accepted > accepted_before:
+                self._failures = 0
+                self._believed = True
+                self._trouble_told.clear()
+        del self._progress[segment.name]
+        if not progress.accepted and any(letter.status is not None for letter in progress.refused.values()):
+            self._believed = False  # the server may be another than the one that accepted before
+        # Only now, so that nothing is counted twice.
+        telemetry.delivered(progress.accepted, time.time() - segment.opened)
+        for reason, count in Counter(letter.reason for letter in progress.refused.values()).items():
+            telemetry.lost(reason, count)
 
-    def _post(self, lines: Sequence[bytes], deadline: float | None, counts: Counts) -> _Outcome:
-        timeout = _REQUEST_TIMEOUT
-        if deadline is not None and (timeout := min(timeout, deadline - time.monotonic())) <= 0:
-            return _Outcome.LATER
+    def _set_aside(self, progress: Progress) -> None:
         try:
-            answer = self._wire.post(lines, timeout)
-        except OSError:
-            self._back_off(None)
-            return _Outcome.LATER
-        return self._judge(answer, lines, deadline, counts)
+            self._dead_letters.write(list(progress.refused.values()))
+        except OSError as error:
+            raise Postponed(f"the dead letters: {type(error).__name__}") from None
 
-    def _judge(self, answer: Answer, lines: Sequence[bytes], deadline: float | None, counts: Counts) -> _Outcome:
-        if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-            self._failures = 0
-            counts[telemetry.CAPTURES, "delivered"] += len(lines)
-            return _Outcome.DONE
-        if answer.status in _DIVIDE:
-            return self._divide(lines, answer.status, deadline, counts)
-        if answer.status in _MISCONFIGURED or answer.status < HTTPStatus.BAD_REQUEST:
-            self._tell_misconfigured(answer.status)
-            self._back_off(None, slowly=True)
-            return _Outcome.LATER
-        if answer.status in _AGAIN or answer.status >= _SERVER_ERRORS:
-            self._back_off(answer.retry_after)
-            return _Outcome.LATER
-        counts[telemetry.LOST, f"status_{answer.status}"] += len(lines)
-        return _Outcome.DONE
+    def _let_rest(self, name: str, *, at_once: bool) -> None:
+        """Keep a segment that fails again and again from holding up those behind it."""
+        progress = self._progress[name]
+        progress.failures += 1
+        if at_once or progress.failures > self._max_retries:
+            progress.rests_until = time.monotonic() + _REST
 
-    def _divide(self, lines: Sequence[bytes], status: int, deadline: float | None, counts: Counts) -> _Outcome:
-        """Find the event that spoils its batch: one bad event gets all of them refused (capture V0)."""
-        if len(lines) == 1:
-            counts[telemetry.LOST, f"status_{status}"] += 1
-            return _Outcome.DONE
-        middle = len(lines) // 2
-        for half in (lines[:middle], lines[middle:]):
-            # A half that must wait keeps the whole segment; the uuids make the other half's second delivery harmless.
-            if self._post(half, deadline, counts) is _Outcome.LATER:
-                return _Outcome.LATER
-        return _Outcome.DONE
+    def _postpone(self, postponed: Postponed) -> None:
+        self._back_off(postponed.retry_after, slowly=isinstance(postponed, (Misconfigured, Disbelieved)))
+        if type(postponed) in self._trouble_told:
+            return
+        self._trouble_told.add(type(postponed))
+        if isinstance(postponed, (Misconfigured, Disbelieved)):
+            _logger.error(
+                "PostHog %s: check POSTHOG_API_KEY, POSTHOG_HOST and POSTHOG_CAPTURE_MODE; "
+                "captures wait in the spool until then",
+                postponed.why,
+            )
+        else:
+            _logger.warning("delivery to PostHog is held up (%s); captures wait in the spool", postponed.why)
 
     def _back_off(self, retry_after: float | None, *, slowly: bool = False) -> None:
         """Pause exponentially with jitter, so that a fleet does not knock in step, and as long as the server says."""
@@ -246,11 +276,3 @@ class Sender:
         self._backoff_until = now + backoff * random.uniform(0.5, 1.0)  # noqa: S311  jitter is no secret
         if retry_after is not None:
             self._not_before = now + retry_after
-
-    def _tell_misconfigured(self, status: int) -> None:
-        if not self._misconfiguration_told:
-            self._misconfiguration_told = True
-            _logger.error(
-                "PostHog answered %d: check POSTHOG_API_KEY and POSTHOG_HOST; captures wait in the spool until then",
-                status,
-            )

@@ -1,40 +1,63 @@
 """The spool: append-only segment files that outlive the process.
 
-One folder holds the segments of one project. Each process appends to one open segment and holds its lock (``flock``,
-which the kernel frees when the process dies). A segment whose lock is free is complete: whoever claims it first sends
-it and removes it. A file that ends in ``.open`` is not yet locked, hence not yet claimable.
+One folder holds the segments of one project. Each process appends to one open segment and holds its lock. A segment
+whose lock is free is complete: whoever claims it first sends it and removes it.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
+import logging
 import os
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from zentra_otel_posthog import telemetry
+from zentra_otel_posthog.delivery import segments
 
-SEGMENT_BYTES: Final = 4 << 20
-"""One segment is one request: below the 5 MiB a batch at which the official client stays (the server takes 20)."""
+_logger = logging.getLogger("zentra_otel_posthog")
 
-_SUFFIX: Final = ".v0.jsonl"  # the wire that the lines are made for, so that another version leaves them alone
-_DIRECTORY_MODE: Final = 0o700
-_FILE_MODE: Final = 0o600
 _NO_DESCRIPTOR: Final = -1
-_process = os.urandom(4).hex()  # in the names of this process's segments, whichever spool wrote them
 
 
 class SpoolFull(Exception):
     """The spool has reached its bound: the newest captures are refused."""
 
 
+class LineTooLong(Exception):
+    """A capture is longer than a segment: no request could carry it."""
+
+
+class Usage(NamedTuple):
+    """What waits in a spool.
+
+    Args:
+        size: Bytes.
+        oldest: When its oldest segment was opened, in seconds since the epoch. None where nothing waits.
+    """
+
+    size: int
+    oldest: float | None
+
+
 class Segment(Protocol):
     """Claimed lines that nobody else will send meanwhile."""
+
+    @property
+    def name(self) -> str:
+        """What tells it from all others, also to another process."""
+
+    @property
+    def opened(self) -> float:
+        """When its first line was about to be appended, in seconds since the epoch."""
+
+    @property
+    def closed(self) -> float:
+        """When its last line was appended, in seconds since the epoch."""
 
     def lines(self) -> list[bytes]:
         """Return the complete lines without their ends; a torn last line is left out."""
@@ -54,14 +77,29 @@ class Spool(Protocol):
 
         Raises:
             SpoolFull: The bound is reached.
+            LineTooLong: It is longer than a segment.
             OSError: It cannot be written.
         """
 
-    def claim(self) -> Iterator[Segment]:
-        """Close the open segment and yield every segment that nobody else holds, oldest first."""
+    def claim(self, passing_over: Container[str] = ()) -> Iterator[Segment]:
+        """Close the open segment and yield every segment that nobody else holds, oldest first.
+
+        Args:
+            passing_over: Names of segments to leave where they are.
+
+        Raises:
+            OSError: The folder or a segment cannot be read now.
+        """
 
     def waits_elsewhere(self) -> bool:
-        """Return whether the last claim passed over lines of this process, because somebody else sends them."""
+        """Return whether the last claim found lines of this process that it could not get, and they are still there."""
+
+    def usage(self) -> Usage:
+        """Return what waits.
+
+        Raises:
+            OSError: The folder cannot be read.
+        """
 
     def close(self) -> None:
         """Close the open segment, so that whoever comes next may claim it."""
@@ -76,19 +114,26 @@ class Spool(Protocol):
         """Let go of what belongs to the parent."""
 
 
-def _complete_lines(data: bytes) -> list[bytes]:
-    end = data.rfind(b"\n")
-    return data[:end].split(b"\n") if end > 0 else []
-
-
 @dataclass(frozen=True, slots=True)
 class _FileSegment:
     spool: FileSpool
     path: Path
     descriptor: int
 
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def opened(self) -> float:
+        return segments.moment_of(self.name)
+
+    @property
+    def closed(self) -> float:
+        return os.fstat(self.descriptor).st_mtime
+
     def lines(self) -> list[bytes]:
-        return _complete_lines(_content(self.descriptor))
+        return segments.complete_lines(segments.content(self.descriptor))
 
     def remove(self) -> None:
         size = os.fstat(self.descriptor).st_size
@@ -99,7 +144,7 @@ class _FileSegment:
         self.spool._forget(size)  # noqa: SLF001  one abstraction in two classes
 
     def release(self) -> None:
-        _unlock(self.descriptor)
+        self.spool._release(self.descriptor)  # noqa: SLF001  likewise
 
 
 class FileSpool:
@@ -110,23 +155,25 @@ class FileSpool:
         max_bytes: Bound of all its segments together, as of the last look at the folder plus what was appended since.
 
     Raises:
-        OSError: The folder cannot be made or written.
+        OSError: The folder cannot be made or written, or its file system has no locks.
     """
 
     def __init__(self, directory: Path, max_bytes: int) -> None:
-        directory.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
-        if directory.stat().st_uid != os.geteuid():
+        directory.mkdir(mode=segments.DIRECTORY_MODE, parents=True, exist_ok=True)
+        if directory.lstat().st_uid != os.geteuid():
             raise PermissionError(errno.EPERM, "belongs to another user", str(directory))
-        if not os.access(directory, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, "not writable", str(directory))
+        segments.check_locks(directory)
         self.directory = directory
         self._max_bytes = max_bytes
         self._lock = threading.RLock()  # a signal handler may capture while its thread appends
         self._descriptor = _NO_DESCRIPTOR
         self._room = 0  # bytes that the open segment may still take
         self._count = 0  # lines in it
-        self._skipped: list[Path] = []  # segments of this process that the last claim found held
-        self._closed_bytes = sum(_size(path) for path in self._segments())
+        self._claiming = threading.RLock()
+        self._claimed: set[int] = set()  # descriptors that a forked child must not keep
+        self._missed: list[Path] = []  # segments of this process that the last claim could not get
+        self._other_version_told = False
+        self._closed_bytes = sum(segments.listing(directory).sizes.values())
 
     def append(self, line: bytes) -> int:
         """Keep a line: one ``write``, so the kernel has it before the caller goes on."""
@@ -143,26 +190,34 @@ class FileSpool:
             self._count += 1
             return self._count
 
-    def claim(self) -> Iterator[Segment]:
+    def claim(self, passing_over: Container[str] = ()) -> Iterator[Segment]:
         """Close the open segment and yield every segment that nobody else holds, oldest first."""
         with self._lock:
             self._close()
-            counted, now = self._closed_bytes, f"{time.time_ns():020d}"
+            counted, now = self._closed_bytes, segments.names.moment()
         # Without the lock: after an outage this takes tens of milliseconds, in which nobody could append.
-        segments = self._segments()
-        found = sum(_size(path) for path in segments)
+        found = segments.listing(self.directory)
         with self._lock:
-            self._closed_bytes += found - counted
-        self._skipped = skipped = list[Path]()
-        for path in segments:
-            if (descriptor := _lock_file(path)) is not None:
-                yield _FileSegment(self, path, descriptor)
-            elif f"-{_process}-" in path.name and path.name < now:
-                skipped.append(path)
+            self._closed_bytes += sum(found.sizes.values()) - counted
+        self._tell_other_version(found.left_alone)
+        self._missed = missed = list[Path]()
+        for name in found.sizes:
+            if name in passing_over:
+                continue
+            path = self.directory / name
+            if (segment := self._claim(path)) is not None:
+                yield segment
+            elif segments.names.are_ours(name) and name < now:
+                missed.append(path)
 
     def waits_elsewhere(self) -> bool:
-        """Return whether the last claim passed over lines of this process, because somebody else sends them."""
-        return any(path.exists() for path in self._skipped)
+        """Return whether the last claim found lines of this process that it could not get, and they are still there."""
+        return any(path.exists() for path in self._missed)
+
+    def usage(self) -> Usage:
+        """Return what waits in the folder, whichever process wrote it."""
+        sizes = {name: size for name, size in segments.listing(self.directory).sizes.items() if size}
+        return Usage(sum(sizes.values()), min(map(segments.moment_of, sizes), default=None))
 
     def close(self) -> None:
         """Close the open segment, so that whoever comes next may claim it."""
@@ -170,33 +225,59 @@ class FileSpool:
             self._close()
 
     def before_fork(self) -> None:
-        """Hold the lock over the fork, so that the child finds no half-made change."""
+        """Hold the locks over the fork, so that the child finds no half-made change."""
         self._lock.acquire()
+        self._claiming.acquire()
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
+        self._claiming.release()
         self._lock.release()
 
     def after_fork_in_child(self) -> None:
-        """Let go of the parent's segment without freeing its lock, which lives on in the parent's descriptor."""
-        global _process  # noqa: PLW0603  a process of its own
-        _process = os.urandom(4).hex()
-        self._lock = threading.RLock()
-        if self._descriptor != _NO_DESCRIPTOR:
-            os.close(self._descriptor)
+        """Let go of the parent's segments without freeing their locks, which live on in the parent's descriptors."""
+        segments.names.after_fork_in_child()
+        self._lock, self._claiming = threading.RLock(), threading.RLock()
+        for descriptor in (self._descriptor, *self._claimed):
+            with suppress(OSError):
+                os.close(descriptor)
+        self._claimed.clear()
+        self._missed = []
         self._descriptor = _NO_DESCRIPTOR
         self._room = self._count = 0
 
-    def _segments(self) -> list[Path]:
-        return sorted(self.directory.glob(f"*{_SUFFIX}"))
+    def _claim(self, path: Path) -> _FileSegment | None:
+        with self._claiming:
+            if (descriptor := segments.lock(path)) is None:
+                return None
+            self._claimed.add(descriptor)
+        return _FileSegment(self, path, descriptor)
+
+    def _release(self, descriptor: int) -> None:
+        with self._claiming:
+            # After a fork the number may be another file's.
+            if descriptor in self._claimed:
+                self._claimed.discard(descriptor)
+                segments.unlock(descriptor)
+
+    def _tell_other_version(self, left_alone: list[str]) -> None:
+        if left_alone and not self._other_version_told:
+            self._other_version_told = True
+            _logger.warning(
+                "%d segments in %s were written by a newer version of this package, which alone can send them",
+                len(left_alone),
+                self.directory,
+            )
 
     def _make_room(self, size: int) -> None:
         """Open the next segment, within the bound of all of them."""
+        if size > segments.SEGMENT_BYTES:
+            raise LineTooLong
         self._close()
-        room = min(SEGMENT_BYTES, self._max_bytes - self._closed_bytes)
+        room = min(segments.SEGMENT_BYTES, self._max_bytes - self._closed_bytes)
         if size > room:
             raise SpoolFull
-        self._descriptor = _create_locked(self.directory)
+        _, self._descriptor = segments.create(self.directory)
         self._room = room
 
     def _close(self) -> None:
@@ -209,159 +290,23 @@ class FileSpool:
             telemetry.add(telemetry.CAPTURES, "spooled", count=count)
             found = os.fstat(descriptor)
             self._closed_bytes += found.st_size
-            if not found.st_nlink:
-                self._restore(_content(descriptor), count)
+            if not found.st_nlink and count:
+                self._restore(segments.content(descriptor), count)
         finally:
-            _unlock(descriptor)
+            segments.unlock(descriptor)
 
-    def _restore(self, content: bytes, count: int) -> None:
+    def _restore(self, data: bytes, count: int) -> None:
         """Write a segment anew whose file somebody removed while it was open."""
         try:
-            self.directory.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
-            descriptor = _create_locked(self.directory)
+            _, descriptor = segments.create(self.directory)
             try:
-                if os.write(descriptor, content) != len(content):
+                if os.write(descriptor, data) != len(data):
                     raise OSError(errno.ENOSPC, "the disk is full", str(self.directory))
             finally:
-                os.close(descriptor)
+                segments.unlock(descriptor)
         except OSError:
             telemetry.lost("spool_removed", count)
 
     def _forget(self, size: int) -> None:
         with self._lock:
             self._closed_bytes -= size
-
-
-def _create_locked(directory: Path) -> int:
-    name = f"{time.time_ns():020d}-{os.getpid()}-{_process}-{os.urandom(4).hex()}"
-    unlocked = directory / f"{name}.open"
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-    descriptor = os.open(unlocked, flags, _FILE_MODE)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        unlocked.rename(directory / f"{name}{_SUFFIX}")
-    except OSError:
-        os.close(descriptor)
-        unlocked.unlink(missing_ok=True)
-        raise
-    return descriptor
-
-
-def _unlock(descriptor: int) -> None:
-    # Explicitly: a child that was forked meanwhile may hold a copy of the descriptor, and the lock with it.
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
-    os.close(descriptor)
-
-
-def _content(descriptor: int) -> bytes:
-    return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
-def _lock_file(path: Path) -> int | None:
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:  # removed meanwhile, or nothing of ours
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Its last owner may have removed it between our open and our lock.
-        if os.fstat(descriptor).st_nlink:
-            return descriptor
-    except BlockingIOError:
-        pass
-    os.close(descriptor)
-    return None
-
-
-class MemorySpool:
-    """A spool for where no folder can be written: the lines die with the process.
-
-    Args:
-        max_bytes: Bound of what is kept.
-    """
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._lock = threading.RLock()
-        self._lines: list[bytes] = []
-        self._bytes = 0
-
-    def append(self, line: bytes) -> int:
-        """Keep a line."""
-        with self._lock:
-            if self._bytes + len(line) > self._max_bytes:
-                raise SpoolFull
-            self._lines.append(line)
-            self._bytes += len(line)
-            return len(self._lines)
-
-    def claim(self) -> Iterator[Segment]:
-        """Yield what is kept in segments of at most ``SEGMENT_BYTES``."""
-        while True:
-            with self._lock:
-                segment = self._take()
-            if segment is None:
-                return
-            yield segment
-
-    def waits_elsewhere(self) -> bool:
-        """Return False: nobody else sends what is in memory."""
-        return False
-
-    def close(self) -> None:
-        """Do nothing: every line may be claimed."""
-
-    def before_fork(self) -> None:
-        """Hold the lock over the fork."""
-        self._lock.acquire()
-
-    def after_fork_in_parent(self) -> None:
-        """Go on."""
-        self._lock.release()
-
-    def after_fork_in_child(self) -> None:
-        """Forget the parent's lines: the parent sends them."""
-        self._lock = threading.RLock()
-        self._lines, self._bytes = [], 0
-
-    def _take(self) -> _MemorySegment | None:
-        taken, size = 0, 0
-        for line in self._lines:
-            if taken and size + len(line) > SEGMENT_BYTES:
-                break
-            taken, size = taken + 1, size + len(line)
-        if not taken:
-            return None
-        lines, self._lines = self._lines[:taken], self._lines[taken:]
-        return _MemorySegment(self, lines, size)
-
-    def _give_back(self, lines: list[bytes]) -> None:
-        with self._lock:
-            self._lines = lines + self._lines
-
-    def _forget(self, size: int) -> None:
-        with self._lock:
-            self._bytes -= size
-
-
-@dataclass(frozen=True, slots=True)
-class _MemorySegment:
-    spool: MemorySpool
-    raw_lines: list[bytes]
-    size: int
-
-    def lines(self) -> list[bytes]:
-        return [line.removesuffix(b"\n") for line in self.raw_lines]
-
-    def remove(self) -> None:
-        self.spool._forget(self.size)  # noqa: SLF001  one abstraction in two classes
-
-    def release(self) -> None:
-        self.spool._give_back(self.raw_lines)  # noqa: SLF001  likewise

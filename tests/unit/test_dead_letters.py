@@ -1,0 +1,66 @@
+"""Refused captures are kept beside the spool with what the server said, within a bound."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from zentra_otel_posthog.delivery import dead_letters
+from zentra_otel_posthog.delivery.dead_letters import DeadLetter, DeadLetterFile
+from zentra_otel_posthog.delivery.spool import FileSpool
+
+CAPTURE = b'{"event":"a.b","distinct_id":"usr_1","uuid":"u","timestamp":"2026-11-02T10:00:00Z","properties":{"n":1}}'
+
+
+def letter(line: bytes = CAPTURE) -> DeadLetter:
+    return DeadLetter("status_400", 400, "no\nname", line)
+
+
+def records(folder: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for path in sorted(folder.iterdir()) for line in path.read_bytes().splitlines()]
+
+
+def test_a_record(tmp_path: Path) -> None:
+    """One line each: the capture as JSON, or what lay in its place as text."""
+    DeadLetterFile(tmp_path).write([letter(), letter(b"\xff" * 9000)])
+    whole, torn = records(tmp_path)
+    assert (whole["capture"], whole["status"], whole["answer"]) == (json.loads(CAPTURE), 400, "no\nname")
+    assert torn["capture"] == "\N{REPLACEMENT CHARACTER}" * 4096
+    assert (tmp_path / "dead-letters.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full file takes the older one's place; the newest letters are always there."""
+    monkeypatch.setattr(dead_letters, "_FILE_BYTES", 1000)
+    for number in range(50):
+        DeadLetterFile(tmp_path).write([DeadLetter("r", number, "", CAPTURE)])
+        assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 2000
+    kept = sorted(int(str(record["status"])) for record in records(tmp_path))
+    assert kept == list(range(kept[0], 50))
+    assert len(kept) >= 5
+
+
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A half record is cut off again, and the caller hears of it."""
+    letters = DeadLetterFile(tmp_path)
+    letters.write([letter()])
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:7]))
+    with pytest.raises(OSError, match="full") as raised:
+        letters.write([letter()])
+    assert raised.value.errno == errno.ENOSPC
+    monkeypatch.undo()
+    letters.write([letter()])
+    assert len(records(tmp_path)) == 2
+
+
+def test_it_is_no_segment(tmp_path: Path) -> None:
+    """Dead letters are never sent, and do not count as waiting."""
+    spool = FileSpool(tmp_path, 1 << 20)
+    DeadLetterFile(tmp_path).write([letter()])
+    assert list(spool.claim()) == []
+    assert spool.usage() == (0, None)
