@@ -73,9 +73,8 @@ class PostHogPropagator(TextMapPropagator):
         if context is None:
             context = Context()
         try:
-            request = _read(_HEADERS, lambda header: getter.get(carrier, header)) or _read(
-                _BAGGAGE, lambda entry: baggage.get_baggage(entry, context)
-            )
+            request = _read(_HEADERS, lambda header: getter.get(carrier, header))
+            request = request or _read(_BAGGAGE, baggage.get_all(context).get)
             return identity.with_request(context, Identity(**request)) if request else context
         except Exception as error:
             telemetry.internal_error("reading headers", error)
@@ -111,6 +110,8 @@ def _read(names: dict[str, str], get: Callable[[str], object]) -> dict[str, Any]
 
 def _first_usable(values: object) -> str | None:
     """Return the first string of which something is left, as PostHog's readers do; several are never joined."""
+    if values is None:
+        return None
     if isinstance(values, str):
         values = (values,)
     if isinstance(values, Iterable):

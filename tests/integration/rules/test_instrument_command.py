@@ -20,7 +20,13 @@ BANK = EXAMPLES / "bank"
 COMMAND = Path(sys.executable).with_name("opentelemetry-instrument")
 DECORATED = "import play_bank"
 BARE = "import undecorated, play_bank"
-QUIET = {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
+QUIET = {
+    "OTEL_TRACES_EXPORTER": "none",
+    "OTEL_METRICS_EXPORTER": "none",
+    "OTEL_LOGS_EXPORTER": "none",
+    # OpenTelemetry's own for Django would configure its settings before the program does.
+    "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "django",
+}
 
 
 def instrumented(*arguments: str, **environment: str) -> str:
