@@ -60,6 +60,11 @@ _sequence: Final = itertools.count(1)
 # The OpenTelemetry context carries identity wherever tracing's own instrumentation carries that. This variable keeps
 # it where a framework puts an older context back: FastAPI 0.165 does so between a dependency and its endpoint.
 _latest: Final[ContextVar[Identity]] = ContextVar("zentra-posthog-identity", default=NOBODY)
+# Whether anything in this process ever told of anybody; POSTHOG_CONTEXTS, once it is imported, may at any time. Until
+# then no context need be read, which is what most spans of other code pay for.
+ever_said = False
+
+POSTHOG_CONTEXTS: Final = "posthog.contexts"
 
 
 class identify:  # noqa: N801  reads as the verb it is
@@ -95,6 +100,8 @@ class identify:  # noqa: N801  reads as the verb it is
 
     def __enter__(self) -> Self:
         """Begin the block."""
+        global ever_said  # noqa: PLW0603  of the process
+        ever_said = True
         context = otel_context.get_current()
         inner = about(self._given, from_context(context))._replace(sequence=next(_sequence))
         if _REQUEST in context:
@@ -151,6 +158,8 @@ def with_request(context: Context, request: Identity) -> Context:
         context: An OpenTelemetry context.
         request: From the request's headers or baggage, so its person is ``claimed_id``.
     """
+    global ever_said  # noqa: PLW0603  of the process
+    ever_said = True
     return otel_context.set_value(_REQUEST, request, context)
 
 
@@ -169,7 +178,7 @@ def from_context(context: Context) -> Identity:
         identity = latest
     request: Identity = context.get(_REQUEST, NOBODY)  # type: ignore[assignment]  # likewise
     # Only where the application uses it: importing posthog costs more than all of this package.
-    if (contexts := sys.modules.get("posthog.contexts")) is not None:
+    if (contexts := sys.modules.get(POSTHOG_CONTEXTS)) is not None:
         distinct_id, session_id = contexts.get_context_distinct_id(), contexts.get_context_session_id()
         if distinct_id is not None or session_id is not None:
             request = about(Identity(session_id=session_id, claimed_id=distinct_id), request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from zentra_otel_posthog import identity, runtime, telemetry
 from zentra_otel_posthog.convert import Origin, convert
 from zentra_otel_posthog.events import EventSchema, schema_of
-from zentra_otel_posthog.identity import NOBODY, Identity
+from zentra_otel_posthog.identity import NOBODY, POSTHOG_CONTEXTS, Identity
 from zentra_otel_posthog.sanitize.schema import clean_declared
 
 
@@ -47,13 +48,14 @@ class PostHogSpanProcessor(SpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Remember who ``identify`` named where the span began; it may end in another context."""
         try:
-            found = identity.from_context(get_current() if parent_context is None else parent_context)
-            # The span of a decorated call is told by the call.
-            if found is NOBODY or type(span.name) is RecordedName:
+            # Most spans begin in nobody's name, or are those of a decorated call, which knows.
+            if not (identity.ever_said or POSTHOG_CONTEXTS in sys.modules) or type(span.name) is RecordedName:
                 return
-            if len(self._identities) >= _REMEMBERED:
-                self._identities.pop(next(iter(self._identities)), None)
-            self._identities[span.get_span_context().span_id] = found
+            found = identity.from_context(get_current() if parent_context is None else parent_context)
+            if found is not NOBODY:
+                if len(self._identities) >= _REMEMBERED:
+                    self._identities.pop(next(iter(self._identities)), None)
+                self._identities[span.get_span_context().span_id] = found
         except Exception as error:
             telemetry.internal_error("span processor", error)
 
@@ -63,11 +65,17 @@ class PostHogSpanProcessor(SpanProcessor):
             surrounding = NOBODY
             if self._identities and (span_context := span.get_span_context()) is not None:
                 surrounding = self._identities.pop(span_context.span_id, NOBODY)
-            # Most spans have none. The public property copies the list, which costs 0.6 µs even then.
-            if not getattr(span, "_events", True):
+            # Most spans have no events. The public property copies them under a lock, 0.6 µs even then; what it copies
+            # is read as it lies, where it lies there.
+            try:
+                events = span._events._dq  # type: ignore[attr-defined]  # noqa: SLF001
+            except AttributeError:
+                events = span.events
+            if not events:
                 return
-            for event in span.events:
-                if type(event.name) is not RecordedName and schema_of(event.name) is not None:
+            for event in tuple(events):
+                name = event.name
+                if type(name) is not RecordedName and schema_of(name) is not None:
                     _capture_events(span, surrounding)
                     break
         except Exception as error:
