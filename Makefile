@@ -25,6 +25,7 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.bench  ## ratios against the hand-written span and the official client
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/processor.py
 
 wheel: $(VENV)/.dev
 	rm -rf dist

@@ -253,5 +253,6 @@ def begin(plan: Plan, instance: object, args: tuple[Any, ...], kwargs: Mapping[s
     try:
         return Call(plan, instance, args, kwargs)
     except Exception as error:
+        telemetry.lost("start_of_call", 1 if plan.pending is None else 2)
         telemetry.internal_error("start of a decorated call", error)
         return NO_CALL

@@ -60,8 +60,8 @@ def record(
         timestamp = time.time_ns()
     uuid = origin.uuid(position, schema.name)
     current = runtime.current()
-    current.append(
-        convert(
+    try:
+        captured = convert(
             schema,
             properties,
             subject,
@@ -72,7 +72,10 @@ def record(
             person_set=person_set,
             person_set_once=person_set_once,
         )
-    )
+    except Exception:
+        telemetry.lost("conversion")
+        raise
+    current.append(captured)
     try:
         if current.settings.events == "log":
             _provider.logger().emit(

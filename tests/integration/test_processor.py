@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
+from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Tracer
@@ -163,6 +163,14 @@ class TestConversion:
                 span.add_event("card.issued", {"tier": number})
         ((finished,), kept) = exported.get_finished_spans(), [(one.uuid, one.properties["tier"]) for one in events]
         assert kept == [(expected_uuid(finished, position, "card.issued"), str(position)) for position in (3, 4)]
+
+    def test_a_span_of_another_make(self, provider: TracerProvider, tracer: Tracer, events: list[Capture]) -> None:
+        """A readable span that keeps its events in another way than the SDK's own spans do is read all the same."""
+        finished = ReadableSpan("request", events=[Event("card.issued"), Event("cache.miss"), Event("card.issued")])
+        (processor,) = ours(provider)
+        processor.on_end(finished)
+        processor.on_end(ReadableSpan("request"))
+        assert [one.event for one in events] == ["card.issued"] * 2
 
     def test_more_events_than_a_span_keeps(self, tracer: Tracer, events: list[Capture]) -> None:
         """Of 130 events on a span OpenTelemetry keeps 128; the others are counted, at most so many captures lost."""

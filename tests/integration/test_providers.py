@@ -251,6 +251,22 @@ def test_a_broken_pipeline_costs_no_capture(
     assert events[1].uuid == uuid
 
 
+@pytest.mark.parametrize(
+    ("step", "reason"),
+    [("zentra_otel_posthog.emit.convert", "conversion"), ("zentra_otel_posthog.identity.current", "start_of_call")],
+)
+def test_what_breaks_in_here_is_counted_as_lost(monkeypatch: pytest.MonkeyPatch, step: str, reason: str) -> None:
+    """An event of a decorated call that an error of our own costs is a loss with a reason; the call goes on."""
+    before = telemetry.totals(telemetry.LOST).get((reason,), 0)
+    with captured_events() as events, kept_inside():
+        with monkeypatch.context() as broken:
+            broken.setattr(step, lambda *_, **__: 1 / 0)
+            decorated(1)
+        decorated(2)
+    assert [one.distinct_id for one in events] == ["usr_2"]
+    assert telemetry.totals(telemetry.LOST)[(reason,)] == before + 1
+
+
 def test_a_provider_without_processors_is_told_once(
     install: Install, install_logs: InstallLogs, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
