@@ -25,7 +25,6 @@ _SCOPE: Final = "zentra_otel_posthog"
 
 # By id: a provider may have no hash (Logfire's is a dataclass that compares by value).
 _attached: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
-_told: set[str] = set()
 # What the last look at the global providers found.
 _tracer_provider: trace.TracerProvider | None = None
 _logger_provider: LoggerProvider | None = None
@@ -122,10 +121,7 @@ def _add_processor(provider: object, method: str, captured: str, make: Callable[
     try:
         add = getattr(provider, method, None)
         if add is None:
-            kind = type(provider).__qualname__
-            if kind not in _told:
-                _told.add(kind)
-                _module_logger.info("%s has no %s: %s are not captured", kind, method, captured)
+            _module_logger.info("%s has no %s: %s are not captured", type(provider).__qualname__, method, captured)
         elif _attached.get(id(provider)) is not provider:
             # Two threads may both get here; an event is converted once whatever the number of processors.
             _attached[id(provider)] = provider

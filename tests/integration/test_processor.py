@@ -271,7 +271,7 @@ def test_errors_stay_inside(
     behind = InMemorySpanExporter()
     provider.add_span_processor(SimpleSpanProcessor(behind))
     before = sum(telemetry.totals(telemetry.INTERNAL_ERRORS).values())
-    with monkeypatch.context() as broken:
+    with identify("usr_1"), monkeypatch.context() as broken:
         broken.setattr(module, name, _fails)
         with tracer.start_as_current_span("request") as span:
             span.add_event("payment.completed", PAYMENT)

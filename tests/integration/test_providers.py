@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, DEFAULT_ON, Sampler, TraceIdRatioBased
 from opentelemetry.trace import NonRecordingSpan, SpanContext
 
-from zentra_otel_posthog import PostHogSpanProcessor, _provider, capture, card, telemetry
+from zentra_otel_posthog import PostHogSpanProcessor, capture, card, telemetry
 from zentra_otel_posthog.sampler import record_every_span
 from zentra_otel_posthog.testing import captured_events
 
@@ -268,10 +268,9 @@ def test_what_breaks_in_here_is_counted_as_lost(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_a_provider_without_processors_is_told_once(
-    install: Install, install_logs: InstallLogs, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    install: Install, install_logs: InstallLogs, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One line each says what is not captured then, however often the package is set up."""
-    monkeypatch.setattr(_provider, "_told", set())
     caplog.set_level(logging.INFO)
     install(Foreign(TracerProvider(shutdown_on_exit=False)))
     install_logs(ForeignLogs(LoggerProvider(shutdown_on_exit=False)))
