@@ -11,6 +11,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
@@ -40,6 +41,9 @@ _PSEUDONYM_KEY_BYTES: Final = 32  # the output size of SHA-256; RFC 2104 discour
 
 # The official SDK's aliases (posthog.capture_mode), so that one environment configures both.
 _CAPTURE_MODES: Final = {"legacy": "v0", "analytics_v1": "v1"}
+# Read where capture V1 is on and our own variable is not set (posthog.capture_compression).
+_OFFICIAL_COMPRESSION: Final = "POSTHOG_CAPTURE_COMPRESSION"
+_COMPRESSIONS: Final = {"identity": "none"}
 # As posthog.request.determine_server_host: the app's hosts do not take captures.
 _INGEST_HOSTS: Final = {
     "https://app.posthog.com": "https://us.i.posthog.com",
@@ -68,14 +72,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     Args:
         api_key: PostHog's project key (``phc_...``). None: events go to tracing only.
         host: PostHog's ingest host.
-        capture_mode: The wire, ``v0`` (``/batch/``).
+        capture_mode: The wire, ``v0`` (``/batch/``) or ``v1`` (``/i/v1/analytics/events``, where the server has it).
         spool_dir: The folder that keeps captures until PostHog has them. None: the user's state folder.
         spool_max_bytes: Its bound in bytes; past it the newest captures are refused and counted.
         flush_at: Send as soon as so many captures wait.
         flush_interval: Send what waits at least so often, in seconds.
         max_retries: Failed attempts in a row over which the pause between them grows; after them a segment rests, and
             those behind it are tried.
-        compression: Of a request's body.
+        compression: Of a request's body: ``none`` or ``gzip``; with capture V1 also ``deflate`` and ``zstd``.
         pseudonym_key: Secret of at least 32 bytes. With it a personal distinct id becomes a pseudonym, without it is
             refused.
         events: How tracing sees the events of decorated functions and ``capture``: ``span``, as span events, or
@@ -90,13 +94,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     api_key: str | None = None
     host: str = "https://us.i.posthog.com"
-    capture_mode: Literal["v0"] = "v0"
+    capture_mode: Literal["v0", "v1"] = "v0"
     spool_dir: str | None = None
     spool_max_bytes: Annotated[int, Meta(ge=1 << 20)] = 1 << 30
     flush_at: Annotated[int, Meta(ge=1)] = 100
     flush_interval: Annotated[float, Meta(gt=0, le=86_400)] = 5.0
     max_retries: Annotated[int, Meta(ge=0)] = 10
-    compression: Literal["none", "gzip"] = "gzip"
+    compression: Literal["none", "gzip", "deflate", "zstd"] = "gzip"
     pseudonym_key: str | None = None
     events: Literal["span", "log"] = "span"
     disabled: bool = False
@@ -154,7 +158,10 @@ def load(arguments: Mapping[str, object] | None = None, environment: Mapping[str
                     f"unknown setting {name!r} in {source}; {nearest(name, Settings.__struct_fields__)}"
                 )
             values[name] = _checked(name, value, source)
+    if values.get("capture_mode") == "v1" and (official := environment.get(_OFFICIAL_COMPRESSION)):
+        values.setdefault("compression", _checked("compression", official, "environment", _OFFICIAL_COMPRESSION))
     settings = Settings(**values)
+    _check_compression(settings)
     if settings.pseudonym_key is None and "pseudonym" in settings.sanitize.actions.values():
         raise SettingsError(
             f"sanitize.actions makes pseudonyms, which needs a key: set {_PREFIX}PSEUDONYM_KEY to at least "
@@ -231,10 +238,12 @@ def _variable(name: str) -> str:
     return f"POSTHOG_{name.upper()}" if name in _OFFICIAL else f"{_PREFIX}{name.upper()}"
 
 
-def _checked(name: str, value: object, source: str) -> object:
+def _checked(name: str, value: object, source: str, variable: str | None = None) -> object:
     if name == "instrument":
         return _rules(value, source)
-    setting = f"{_variable(name)}={value!r}" if source == "environment" else f"{name} = {value!r} in {source}"
+    setting = f"{name} = {value!r} in {source}"
+    if source == "environment":
+        setting = f"{variable or _variable(name)}={value!r}"
     setting = setting.replace(repr(value), shown_value(name, value))
     if name == "sanitize":
         setting = f"{name} in {source}"  # what is wrong is somewhere in it, and the message says where
@@ -263,6 +272,8 @@ def _normalised(name: str, value: object) -> object:
             _check_policy(value)
         case "capture_mode":
             return _CAPTURE_MODES.get(str(value).lower(), str(value).lower())
+        case "compression":
+            return _COMPRESSIONS.get(str(value).lower(), str(value).lower())
         case "spool_dir" if isinstance(value, (str, Path)):
             return _folder(str(value))
         case "presets":
@@ -318,6 +329,19 @@ def _check_policy(value: Mapping[str, object]) -> None:
 def _check_pseudonym_key(value: object) -> None:
     if value is not None and len(str(value).encode()) < _PSEUDONYM_KEY_BYTES:
         raise ValueError(f"it needs at least {_PSEUDONYM_KEY_BYTES} bytes; make one with: openssl rand -hex 32")
+
+
+def _check_compression(settings: Settings) -> None:
+    if settings.capture_mode == "v0" and settings.compression not in {"none", "gzip"}:
+        raise SettingsError(
+            f"compression = {settings.compression!r} needs capture V1: set POSTHOG_CAPTURE_MODE=v1, "
+            "or choose gzip or none"
+        )
+    if settings.compression == "zstd" and not any(map(find_spec, ("compression", "zstandard"))):
+        raise SettingsError(
+            "compression = 'zstd' needs a package before Python 3.14: pip install 'zentra-otel-posthog[zstd]', "
+            "or choose gzip"
+        )
 
 
 def _folder(path: str) -> str:

@@ -311,7 +311,7 @@ class TestRefusal:
         ("method", "path"),
         [
             ("POST", "/"),
-            ("POST", "/i/v1/analytics/events"),
+            ("POST", "/i/v1/analytics/event"),
             ("POST", "/batch//"),
             ("GET", "/batch/"),
             ("POST", "/stats"),

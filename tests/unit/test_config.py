@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from posthog.capture_compression import _resolve_capture_compression
 from posthog.capture_mode import _coerce_explicit
 from posthog.request import determine_server_host
 
-from zentra_otel_posthog import Settings, environment_variables
+from zentra_otel_posthog import Settings, config, environment_variables
 from zentra_otel_posthog._rules import Rule
 from zentra_otel_posthog.config import SettingsError, flags, load
 from zentra_otel_posthog.sanitize.policy import Policy
@@ -38,7 +39,7 @@ VALUES: dict[str, tuple[list[tuple[Any, Any]], list[tuple[Any, str]]]] = {
         [("https://ph.example", "https://ph.example"), ("http://127.0.0.1:8000/", "http://127.0.0.1:8000")],
         [*((host, "as in https://") for host in ("ph.example", "ftp://ph.example", "https://", "http://["))],
     ),
-    "capture_mode": ([("v0", "v0"), ("LEGACY", "v0")], [("v7", "choose one of v0")]),
+    "capture_mode": ([("v0", "v0"), ("LEGACY", "v0"), ("analytics_v1", "v1")], [("v7", "choose one of v0, v1")]),
     "spool_dir": ([("/var/spool", "/var/spool"), ("spool", "spool")], []),
     "spool_max_bytes": (
         [(1 << 20, 1 << 20), (1 << 40, 1 << 40)],
@@ -51,7 +52,7 @@ VALUES: dict[str, tuple[list[tuple[Any, Any]], list[tuple[Any, str]]]] = {
     ),
     "max_retries": ([(0, 0), (3, 3)], [(-1, ">= 0"), ("never", "int")]),
     "compression": (
-        [("none", "none"), ("gzip", "gzip")],
+        [("none", "none"), ("GZIP", "gzip"), ("identity", "none")],
         [("zip", "choose one of none, gzip"), ("GZIP!", "choose one of")],
     ),
     "pseudonym_key": (
@@ -316,11 +317,34 @@ class TestPostHogsOwn:
 
     @pytest.mark.parametrize("mode", ["v0", "legacy", "v1", "analytics_v1", " V0 ", "Legacy"])
     def test_capture_modes(self, mode: str) -> None:
-        """A mode means what it means to the official client, or is refused: never another."""
-        try:
-            assert load({"capture_mode": mode}, {}).capture_mode == _coerce_explicit(mode).value
-        except SettingsError:
-            assert _coerce_explicit(mode).value == "v1"
+        """A mode means what it means to the official client."""
+        assert load({"capture_mode": mode}, {}).capture_mode == _coerce_explicit(mode).value
+
+    @pytest.mark.parametrize("compression", ["none", "identity", "gzip", "deflate", "zstd", " GZIP "])
+    def test_compressions(self, monkeypatch: pytest.MonkeyPatch, compression: str) -> None:
+        """With V1 the official client's variable is read as it reads it; our own wins."""
+        environment = {"POSTHOG_CAPTURE_MODE": "v1", "POSTHOG_CAPTURE_COMPRESSION": compression}
+        monkeypatch.setenv("POSTHOG_CAPTURE_COMPRESSION", compression)
+        assert load({}, environment).compression == _resolve_capture_compression(gzip_fallback=True).value
+        assert load({}, {**environment, "ZENTRA_POSTHOG_COMPRESSION": "deflate"}).compression == "deflate"
+        assert load({}, {"POSTHOG_CAPTURE_COMPRESSION": compression}).compression == "gzip"
+
+    def test_a_compression_that_is_none(self) -> None:
+        """A wrong value of the official client's variable names that variable."""
+        with pytest.raises(SettingsError, match=r"POSTHOG_CAPTURE_COMPRESSION='zap'.*choose one of"):
+            load({}, {"POSTHOG_CAPTURE_MODE": "v1", "POSTHOG_CAPTURE_COMPRESSION": "zap"})
+
+    @pytest.mark.parametrize("compression", ["deflate", "zstd"])
+    def test_capture_v0_takes_gzip_alone(self, compression: str) -> None:
+        """An encoding that PostHog would not understand is an error at start-up."""
+        with pytest.raises(SettingsError, match=f"compression = '{compression}' needs capture V1.*gzip or none"):
+            load({"compression": compression}, {})
+
+    def test_zstd_without_its_package(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What cannot be compressed later is an error at start-up, with the way out."""
+        monkeypatch.setattr(config, "find_spec", lambda _: None)
+        with pytest.raises(SettingsError, match=r"zentra-otel-posthog\[zstd\]"):
+            load({"capture_mode": "v1", "compression": "zstd"}, {})
 
 
 _values = (

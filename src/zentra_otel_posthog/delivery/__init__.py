@@ -21,6 +21,7 @@ from zentra_otel_posthog.delivery.sink import Sink
 from zentra_otel_posthog.delivery.spool import FileSpool, Spool
 from zentra_otel_posthog.delivery.wire import Wire
 from zentra_otel_posthog.delivery.wire_v0 import WireV0
+from zentra_otel_posthog.delivery.wire_v1 import WireV1
 
 __all__ = ["Capture", "Sink", "SpoolSink", "project_folders"]
 
@@ -86,7 +87,8 @@ class SpoolSink:
 
 def _wire(settings: Settings) -> Wire:
     assert settings.api_key is not None
-    return WireV0(settings.api_key, settings.host, settings.compression)
+    wire = WireV1 if settings.capture_mode == "v1" else WireV0
+    return wire(settings.api_key, settings.host, settings.compression)
 
 
 def _spool(settings: Settings) -> tuple[Spool, DeadLetters]:

@@ -118,8 +118,10 @@ class Wire(ABC):
         return Answer(reply.status, retry_after(reply.retry_after), self._text(reply))
 
     def _text(self, reply: Reply) -> str:
-        text = reply.body[: 8 * _TEXT].decode(errors="replace").replace(self._api_key, "…")
-        return text[:_TEXT]
+        return self._shown(reply.body[: 8 * _TEXT].decode(errors="replace"))
+
+    def _shown(self, text: str) -> str:
+        return text.replace(self._api_key, "…")[:_TEXT]
 
     def before_fork(self) -> None:
         """Finish an import that is under way: in the child nobody would, and it would wait for it for ever."""

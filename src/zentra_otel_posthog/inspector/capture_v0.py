@@ -48,6 +48,7 @@ class Verdict:
         api_key: The project key, empty where the request was refused before it was known.
         events: The events that are in, as PostHog stores them. A refusal has none, but for an event too big:
             PostHog has taken in those before it when it finds out.
+        answer: The body to answer with; None for what the status and the reason say.
     """
 
     status: int
@@ -55,9 +56,18 @@ class Verdict:
     decoded: Any = None
     api_key: str = ""
     events: list[Event] = field(default_factory=list)
+    answer: bytes | None = None
 
 
-class _RefusalError(Exception):
+class RefusalError(Exception):
+    """Why a request is refused.
+
+    Args:
+        status: HTTP status to answer.
+        reason: In words.
+        accepted: How many of its events are in all the same.
+    """
+
     def __init__(self, status: int, reason: str, accepted: int = 0) -> None:
         super().__init__(reason)
         self.status = status
@@ -90,7 +100,7 @@ def judge(body: bytes | None, *, content_type: str = "", content_encoding: str =
         sent, api_key = _events_and_key(decoded)
         events = [_stored(event, position) for position, event in enumerate(sent, 1)]
         _check_sizes(events, len(text))
-    except _RefusalError as refusal:
+    except RefusalError as refusal:
         return Verdict(refusal.status, str(refusal), decoded, api_key, events[: refusal.accepted])
     return Verdict(200, "", decoded, api_key, events)
 
@@ -119,32 +129,32 @@ def _plain(body: bytes, content_type: str, content_encoding: str) -> bytes:
     try:
         text = decompressor.decompress(body, DECOMPRESSED_LIMIT + 1)
     except zlib.error as error:
-        raise _RefusalError(400, f"the body is no gzip: {error}") from None
+        raise RefusalError(400, f"the body is no gzip: {error}") from None
     if len(text) > DECOMPRESSED_LIMIT:
-        raise _RefusalError(413, f"the body is over {DECOMPRESSED_LIMIT} bytes when decompressed")
+        raise RefusalError(413, f"the body is over {DECOMPRESSED_LIMIT} bytes when decompressed")
     if not decompressor.eof:
-        raise _RefusalError(400, "the gzip stream ends early")
+        raise RefusalError(400, "the gzip stream ends early")
     return text
 
 
 def _form_data(body: bytes) -> bytes:
     values = parse_qs(body.decode("latin-1")).get("data")
     if not values:
-        raise _RefusalError(400, "a form needs the field data; JSON is sent as application/json")
+        raise RefusalError(400, "a form needs the field data; JSON is sent as application/json")
     if values[0].startswith(("{", "[")):
         return values[0].encode()
     try:
         # A plus sign of base64 that was sent as it is means a blank in a form.
         return base64.b64decode(values[0].replace(" ", "+"), validate=True)
     except binascii.Error:
-        raise _RefusalError(400, "the form field data is neither JSON nor base64") from None
+        raise RefusalError(400, "the form field data is neither JSON nor base64") from None
 
 
 def _parse(text: bytes) -> Any:
     try:
         return msgspec.json.decode(text)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise _RefusalError(400, f"the body is no JSON: {error}") from None
+        raise RefusalError(400, f"the body is no JSON: {error}") from None
 
 
 def _events_and_key(decoded: Any) -> tuple[list[Any], str]:
@@ -156,13 +166,13 @@ def _events_and_key(decoded: Any) -> tuple[list[Any], str]:
         events = decoded if isinstance(decoded, list) else [decoded]
         bearers = [event for event in events if isinstance(event, dict)]
     if not isinstance(events, list) or not events:
-        raise _RefusalError(400, "the request holds no event")
+        raise RefusalError(400, "the request holds no event")
     keys = [key for key in map(_key, bearers) if key is not None]
     if not keys:
-        raise _RefusalError(401, "there is no project key (api_key)")
+        raise RefusalError(401, "there is no project key (api_key)")
     if any(key != keys[0] for key in keys):
-        raise _RefusalError(401, "the events bear different project keys")
-    return events, _valid_key(keys[0])
+        raise RefusalError(401, "the events bear different project keys")
+    return events, valid_key(keys[0])
 
 
 def _key(bearer: dict[str, Any]) -> Any:
@@ -173,29 +183,30 @@ def _key(bearer: dict[str, Any]) -> Any:
     return properties.get("token") if isinstance(properties, dict) else None
 
 
-def _valid_key(value: Any) -> str:
+def valid_key(value: Any) -> str:
+    """Return a project key, or refuse one of impossible shape."""
     key: str = value.strip() if isinstance(value, str) else ""
     if not key or len(key) > _API_KEY_LIMIT or not key.isascii() or "\0" in key:
-        raise _RefusalError(401, "the project key (api_key) has no possible shape")
+        raise RefusalError(401, "the project key (api_key) has no possible shape")
     if key.startswith("phx_"):
-        raise _RefusalError(401, "this is a personal key (phx_), not a project key")
+        raise RefusalError(401, "this is a personal key (phx_), not a project key")
     return key
 
 
 def _stored(event: Any, position: int) -> Event:
     """The event as PostHog stores it: the same object where nothing had to change."""
     if not isinstance(event, dict):
-        raise _RefusalError(400, f"event {position} is no object")
+        raise RefusalError(400, f"event {position} is no object")
     name = event.get("event")
     if not isinstance(name, str) or not name:
-        raise _RefusalError(400, f"event {position} has no name")
+        raise RefusalError(400, f"event {position} has no name")
     _check_types(event, position)
     distinct_id = _distinct_id(event)
     if not distinct_id:
-        raise _RefusalError(400, f"event {position} has no distinct_id")
+        raise RefusalError(400, f"event {position} has no distinct_id")
     identifier = _uuid(event.get("uuid"))
     if identifier is None:
-        raise _RefusalError(400, f"event {position} has an invalid uuid")
+        raise RefusalError(400, f"event {position} has an invalid uuid")
     if len(name) > _NAME_LIMIT:
         name = name[:_NAME_LIMIT]
     if name == event["event"] and distinct_id == event.get("distinct_id") and identifier == event.get("uuid"):
@@ -206,13 +217,13 @@ def _stored(event: Any, position: int) -> Event:
 def _check_types(event: Event, position: int) -> None:
     timestamp = event.get("timestamp")
     if timestamp is not None and not isinstance(timestamp, str):
-        raise _RefusalError(400, f"the timestamp of event {position} is no string")
+        raise RefusalError(400, f"the timestamp of event {position} is no string")
     if not isinstance(event.get("properties", event), dict):
-        raise _RefusalError(400, f"the properties of event {position} are no object")
+        raise RefusalError(400, f"the properties of event {position} are no object")
     for name in ("$set", "$set_once"):
         value = event.get(name)
         if value is not None and not isinstance(value, dict):
-            raise _RefusalError(400, f"the {name} of event {position} is no object")
+            raise RefusalError(400, f"the {name} of event {position} is no object")
 
 
 def _distinct_id(event: Event) -> str:
@@ -259,4 +270,4 @@ def _check_sizes(events: list[Event], body_size: int) -> None:
     for position, event in enumerate(events, 1):
         text = msgspec.json.encode(event)
         if len(text) + text.count(b'"') + text.count(b"\\") > EVENT_LIMIT:
-            raise _RefusalError(413, f"event {position} is over {EVENT_LIMIT} bytes", accepted=position - 1)
+            raise RefusalError(413, f"event {position} is over {EVENT_LIMIT} bytes", accepted=position - 1)

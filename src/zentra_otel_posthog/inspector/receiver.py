@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from zentra_otel_posthog.inspector import capture_v0
+from zentra_otel_posthog.inspector import capture_v0, capture_v1
 from zentra_otel_posthog.inspector.connection import Answer, Connection
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Request:
 
 
 class Receiver:
-    """A PostHog on loopback that speaks capture V0.
+    """A PostHog on loopback that speaks capture V0 and V1.
 
     It may be used from several threads. After `stop`, `start` opens the same port again with everything still
     there, which is what an outage looks like to a sender.
@@ -61,9 +61,10 @@ class Receiver:
         port: Port on 127.0.0.1; 0 takes any free one.
         keep: Keep requests and events. Without, only counts are kept and what tells a duplicate (some 300
             bytes an event), for benchmarks.
+        v1: Whether it has capture V1, which a server has to enable.
     """
 
-    def __init__(self, port: int = 0, *, keep: bool = True) -> None:
+    def __init__(self, port: int = 0, *, keep: bool = True, v1: bool = True) -> None:
         self._port = port
         self._keep = keep
         self._changed = threading.Condition()
@@ -73,6 +74,8 @@ class Receiver:
         self._received = 0
         self._request_count = 0
         self._answers: deque[Answer] = deque()
+        self._told: dict[str, deque[str]] = {}
+        self._v1 = {capture_v1.PATH} if v1 else set()
         self._released = threading.Event()
         self._stopped = threading.Event()
         self._listener: socket.socket | None = None
@@ -155,6 +158,16 @@ class Receiver:
         with self._changed:
             self._answers.extend([answer] * times)
 
+    def tell(self, uuid: str, *results: str) -> None:
+        """Queue results of capture V1 for one event, one for each request that comes next, whether or not it is in it.
+
+        Args:
+            uuid: The event's.
+            results: ``retry``, ``limited``, ``drop``, ``warning``, or what a newer server may say.
+        """
+        with self._changed:
+            self._told.setdefault(uuid, deque()).extend(results)
+
     def release(self) -> None:
         """Let the requests that hang now be answered."""
         with self._changed:
@@ -162,13 +175,14 @@ class Receiver:
             self._released = threading.Event()
 
     def clear(self) -> None:
-        """Forget events, requests, counts and queued answers. What hangs goes on hanging."""
+        """Forget events, requests, counts, and queued answers and results. What hangs goes on hanging."""
         with self._changed:
             self._events.clear()
             self._requests.clear()
             self._names.clear()
             self._received = self._request_count = 0
             self._answers.clear()
+            self._told.clear()
 
     def start(self) -> None:
         """Listen; nothing happens where it listens already.
@@ -258,8 +272,8 @@ class Receiver:
         address = path.partition("?")[0]
         if method == "GET" and address == "/stats":
             return Answer(headers={"Content-Type": "application/json"}, body=msgspec.json.encode(self.stats()))
-        capture = method == "POST" and address.removesuffix("/") in capture_v0.PATHS
-        verdict = _judge(headers, body) if capture else capture_v0.NOTHING_HERE
+        capture = method == "POST" and address.removesuffix("/") in {*capture_v0.PATHS, *self._v1}
+        verdict = self._judge(address, headers, body) if capture else capture_v0.NOTHING_HERE
         # Before the lock is taken, which this does not need.
         arrived = [(capture_v0.event_key(verdict.api_key, event), event) for event in verdict.events]
         with self._changed:
@@ -267,7 +281,7 @@ class Receiver:
             if answer is None or answer.accept:
                 self._take(arrived)
             if answer is None:
-                answer = Answer(verdict.status, body=verdict.reason.encode() or None)
+                answer = Answer(verdict.status, body=verdict.answer or verdict.reason.encode() or None)
             status = None if answer.connection == "close" else answer.status
             self._request_count += 1
             if self._keep:
@@ -285,10 +299,13 @@ class Receiver:
                 self._events[key] = event if self._keep else None
                 self._names[key[2]] += 1
 
-
-def _judge(headers: Message, body: bytes | None) -> Verdict:
-    return capture_v0.judge(
-        body,
-        content_type=headers.get("Content-Type", ""),
-        content_encoding=headers.get("Content-Encoding", ""),
-    )
+    def _judge(self, address: str, headers: Message, body: bytes | None) -> Verdict:
+        if address.removesuffix("/") in self._v1:
+            with self._changed:
+                told = {uuid: results.popleft() for uuid, results in self._told.items() if results}
+            return capture_v1.judge(body, {name.lower(): value for name, value in headers.items()}, told)
+        return capture_v0.judge(
+            body,
+            content_type=headers.get("Content-Type", ""),
+            content_encoding=headers.get("Content-Encoding", ""),
+        )
