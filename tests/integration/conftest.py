@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 from opentelemetry import _logs, trace
@@ -98,3 +99,20 @@ def receiver() -> Iterator[Receiver]:
     """Run a stand-in for PostHog."""
     with Receiver() as running:
         yield running
+
+
+@pytest.fixture
+def posthogs() -> Callable[..., AbstractContextManager[None]]:
+    """Return a block that does what PostHog's own middlewares do with the ids of a request."""
+    from posthog import contexts  # noqa: PLC0415  it costs more than all else that these tests import
+
+    @contextmanager
+    def block(distinct_id: str | None = None, session_id: str | None = None) -> Iterator[None]:
+        with contexts.new_context(fresh=True, capture_exceptions=False):
+            if distinct_id is not None:
+                contexts.identify_context(distinct_id)
+            if session_id is not None:
+                contexts.set_context_session(session_id)
+            yield
+
+    return block

@@ -6,12 +6,11 @@ import asyncio
 import contextvars
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, NoReturn
 
-import posthog.contexts
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import get_current_span
@@ -26,20 +25,13 @@ KEY = "an invented key of thirty-two bytes or more"
 PAYMENT: Any = {"amount_minor": 125_000, "currency": "NGN", "method": "card"}
 
 
+PostHogContext = Callable[..., AbstractContextManager[None]]
+
+
 @payment
 def pay(
     user_id: str | None = None, amount_minor: int = 125_000, currency: str = "NGN", method: str = "card"
 ) -> None: ...
-
-
-@contextmanager
-def posthogs(distinct_id: str | None = None, session_id: str | None = None) -> Iterator[None]:
-    with posthog.contexts.new_context(fresh=True, capture_exceptions=False):
-        if distinct_id is not None:
-            posthog.contexts.identify_context(distinct_id)
-        if session_id is not None:
-            posthog.contexts.set_context_session(session_id)
-        yield
 
 
 @contextmanager
@@ -52,42 +44,8 @@ def groups(sent: list[Capture]) -> list[Any]:
     return [one.properties.get("$groups") for one in sent]
 
 
-# Where a distinct id may come from besides an argument, the strongest first.
-SURROUNDING = ["posthog.distinct_id", "identify", "contexts", "posthogDistinctId", "user.id", "enduser.id"]
-
-
-def surrounded(name: str) -> AbstractContextManager[Any]:
-    match name:
-        case "identify":
-            return identify("from_identify")
-        case "contexts":
-            return posthogs("from_contexts")
-    return span_says(name, f"from_{name}")
-
-
-class TestOrder:
-    @pytest.mark.parametrize("emit", ["capture", "decorator"])
-    @pytest.mark.parametrize("strongest", range(len(SURROUNDING) + 2))
-    def test_the_first_found_wins(
-        self, provider: TracerProvider, events: list[Capture], emit: str, strongest: int
-    ) -> None:
-        """With all sources from one on, that one names the person; with none of them nobody does."""
-        sources = ["argument", *SURROUNDING, None]
-        argument = "from_argument" if strongest == 0 else None
-        with provider.get_tracer("app").start_as_current_span("request"), ExitStack() as stack:
-            for name in sources[max(strongest, 1) : -1]:
-                assert name is not None
-                stack.enter_context(surrounded(name))
-            _ = (
-                capture("payment.completed", distinct_id=argument, properties=PAYMENT)
-                if emit == "capture"
-                else pay(argument)
-            )
-        expected = sources[strongest]
-        assert {one.distinct_id for one in events if expected is not None} <= {f"from_{expected}"}
-        assert ("$process_person_profile" in events[-1].properties) is (expected is None)
-
-    def test_an_unrecorded_span_says_nothing(self, events: list[Capture]) -> None:
+class TestSeveralSources:
+    def test_an_unrecorded_span_says_nothing(self, events: list[Capture], posthogs: PostHogContext) -> None:
         """Without a recording span the other sources still count."""
         with identify("usr_1"):
             capture("basket.paid")
@@ -96,7 +54,9 @@ class TestOrder:
         assert [one.distinct_id for one in events] == ["usr_1", "usr_2"]
 
     @pytest.mark.parametrize("outer", ["posthog", "identify"])
-    def test_identify_leaves_open_what_it_does_not_name(self, events: list[Capture], outer: str) -> None:
+    def test_identify_leaves_open_what_it_does_not_name(
+        self, events: list[Capture], posthogs: PostHogContext, outer: str
+    ) -> None:
         """A tenant alone does not hide the person that PostHog's own middleware has set, outside or inside."""
         blocks: list[AbstractContextManager[Any]] = [posthogs("usr_1", SESSION), identify(tenant="acme")]
         with ExitStack() as stack:
@@ -143,7 +103,12 @@ class TestSessionAndTenant:
         [(("span", "identify", "contexts"), "1"), (("identify", "contexts"), "2"), (("contexts",), "3"), ((), None)],
     )
     def test_sessions(
-        self, provider: TracerProvider, events: list[Capture], sources: tuple[str, ...], session: str | None
+        self,
+        provider: TracerProvider,
+        events: list[Capture],
+        posthogs: PostHogContext,
+        sources: tuple[str, ...],
+        session: str | None,
     ) -> None:
         """The session comes from the span, from ``identify``, then from PostHog's contexts."""
         ways: dict[str, AbstractContextManager[Any]] = {

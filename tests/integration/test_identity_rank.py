@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
-import posthog.contexts
 import pytest
 from opentelemetry import context as otel_context
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
@@ -42,6 +41,7 @@ RANK = (
     "user.id",
     "enduser.id",
 )
+PostHogContext = Callable[..., AbstractContextManager[None]]
 ON_SPAN = {"posthog.distinct_id", "posthogDistinctId", "user.id", "enduser.id"}
 
 
@@ -61,18 +61,7 @@ def request(**headers: str) -> Iterator[None]:
         otel_context.detach(token)
 
 
-@contextmanager
-def posthogs(distinct_id: str | None = None, session_id: str | None = None) -> Iterator[None]:
-    """What PostHog's own middlewares do."""
-    with posthog.contexts.new_context(fresh=True, capture_exceptions=False):
-        if distinct_id is not None:
-            posthog.contexts.identify_context(distinct_id)
-        if session_id is not None:
-            posthog.contexts.set_context_session(session_id)
-        yield
-
-
-def surroundings(sources: tuple[str, ...]) -> list[AbstractContextManager[Any]]:
+def surroundings(sources: tuple[str, ...], posthogs: PostHogContext) -> list[AbstractContextManager[Any]]:
     """Return the blocks that make these sources speak, one for each; a request is one block."""
     blocks: list[AbstractContextManager[Any]] = []
     if "identify" in sources:
@@ -100,10 +89,15 @@ def said(one: Capture) -> tuple[str | None, str | None, str | None, str | None]:
     "pair", [pair for pair in itertools.combinations(RANK, 2) if pair != RANK[:2]], ids=" over ".join
 )
 def test_each_against_each(
-    provider: TracerProvider, events: list[Capture], pair: tuple[str, str], *, outside_in: bool
+    provider: TracerProvider,
+    events: list[Capture],
+    posthogs: PostHogContext,
+    pair: tuple[str, str],
+    *,
+    outside_in: bool,
 ) -> None:
     """The one that stands first in the order wins, whichever is the inner one and whoever records the event."""
-    blocks = surroundings(pair)
+    blocks = surroundings(pair, posthogs)
     with ExitStack() as stack:
         for block in reversed(blocks) if outside_in else blocks:
             stack.enter_context(block)
@@ -163,7 +157,13 @@ class TestTheBrowsersSession:
     @pytest.mark.parametrize(("session", "window"), [(SESSION, WINDOW), (OTHER_SESSION, None)])
     @pytest.mark.parametrize("way", ["identify", "posthog.contexts", "span"])
     def test_a_window_goes_with_its_session(
-        self, provider: TracerProvider, events: list[Capture], way: str, session: str, window: str | None
+        self,
+        provider: TracerProvider,
+        events: list[Capture],
+        posthogs: PostHogContext,
+        way: str,
+        session: str,
+        window: str | None,
     ) -> None:
         """Where something else names the session, the browser's window counts if it is the same one."""
         blocks: dict[str, AbstractContextManager[Any]] = {
