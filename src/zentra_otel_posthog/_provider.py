@@ -80,6 +80,17 @@ def attach() -> None:
         telemetry.internal_error("attaching a processor", error)
 
 
+def look_again() -> None:
+    """Look at the providers again at the next use: one has shut its processors down.
+
+    Logfire does so where it is configured a second time, and then goes on, under the same global provider, with
+    processors that know nothing of ours. A provider that is shut down for good gets one more, which does no harm.
+    """
+    global _tracer_provider, _logger_provider  # noqa: PLW0603  one choice a process
+    _attached.clear()
+    _tracer_provider = _logger_provider = None
+
+
 def _look_at_tracer_provider() -> Tracer:
     global _tracer, _tracer_provider
     provider = trace.get_tracer_provider()

@@ -12,7 +12,7 @@ from opentelemetry.context import Context, get_current
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from zentra_otel_posthog import identity, runtime, telemetry
+from zentra_otel_posthog import _provider, identity, runtime, telemetry
 from zentra_otel_posthog.convert import Origin, random_position
 from zentra_otel_posthog.events import schema_of
 from zentra_otel_posthog.processors import RecordedName, capture_recorded
@@ -62,7 +62,8 @@ class PostHogLogRecordProcessor(LogRecordProcessor):
         return event_name is None or schema_of(event_name) is not None
 
     def shutdown(self) -> None:
-        """Do nothing: delivery goes on until ``zentra_otel_posthog.shutdown``."""
+        """Have the provider looked at again. Delivery goes on until ``zentra_otel_posthog.shutdown``."""
+        _provider.look_again()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Deliver what was captured, within so many milliseconds."""

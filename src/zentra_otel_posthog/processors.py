@@ -81,6 +81,12 @@ class PostHogSpanProcessor(SpanProcessor):
         except Exception as error:
             telemetry.internal_error("span processor", error)
 
+    def shutdown(self) -> None:
+        """Have the provider looked at again. Delivery goes on until ``zentra_otel_posthog.shutdown``."""
+        from zentra_otel_posthog import _provider  # noqa: PLC0415  its module imports this one
+
+        _provider.look_again()
+
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Deliver what was captured, within so many milliseconds."""
         return runtime.flush(timeout_millis / 1000)

@@ -127,6 +127,18 @@ class Logfire(Peer):
         self._logfire.shutdown()
 
 
+class LogfireAgain(Logfire):
+    """Logfire configured a second time, when we are on its first provider."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(run)
+        if run.ours:
+            from zentra_otel_posthog import capture
+
+            capture("bank.opened", distinct_id="usr_0")
+        super().__init__(run)
+
+
 class SentryOtlp(Peer):
     """Sentry as a receiver of OTLP: adds its exporter to the application's provider."""
 
@@ -293,6 +305,7 @@ PEERS: dict[str, Callable[[Run], Peer]] = {
     "otlp": Otlp,
     "otlp-always-record": OtlpAlwaysRecord,
     "logfire": Logfire,
+    "logfire-again": LogfireAgain,
     "sentry-otlp": SentryOtlp,
     "sentry-transactions": SentryTransactions,
     "langfuse": Langfuse,

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bank_process import CARD_NUMBER, EMAIL
-from endpoint import Endpoint, Span
+from endpoint import Span
 from peers import SESSION
-from zentra_otel_posthog.inspector import Receiver
+from runs import Outcome, run_both
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
-HERE = Path(__file__).parent
 CHARGE, ISSUE = "__main__ Bank._charge", "__main__ Bank._issue"
 OURS = {CHARGE, ISSUE, "report.ready", "bank.opened"}
 OUR_EVENTS = {"checkout.completed", "report.ready"}  # what ``capture`` records on the application's own spans
@@ -31,78 +25,6 @@ OTHERS = ("payment.completed", 7)  # the event that other code records on its sp
 VOLATILE = {
     "thread.id", "exception.stacktrace", "error.stack", "runtime-id", "process_id", "_dd.p.tid", "_dd.tags.process",
 }  # fmt: skip
-DATADOG = {
-    "DD_TRACE_OTEL_ENABLED": "true",
-    "OTEL_PYTHON_CONTEXT": "ddcontextvars_context",  # as Datadog sets it where it is imported first
-    "DD_TRACE_API_VERSION": "v0.4",
-    "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false",
-    "DD_REMOTE_CONFIGURATION_ENABLED": "false",
-}
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run came to."""
-
-    sampled: list[bool]
-    traces: list[str]
-    spans: dict[str, list[Span]]
-    captures: list[dict[str, Any]]
-    received: int
-    bodies: str
-
-
-def run(folder: Path, peer: str, order: str, rate: float, requests: int, *, ours: bool) -> Outcome:
-    folder.mkdir()
-    with Endpoint() as endpoint, Receiver() as receiver:
-        environment = {
-            **os.environ,
-            "POSTHOG_API_KEY": "phc_invented",
-            "POSTHOG_HOST": receiver.url,
-            "ZENTRA_POSTHOG_SPOOL_DIR": str(folder / "spool"),
-        }
-        launcher = [sys.executable]
-        if peer == "datadog":
-            rules = json.dumps([{"sample_rate": rate}])
-            environment |= {**DATADOG, "DD_TRACE_AGENT_URL": endpoint.url, "DD_TRACE_SAMPLING_RULES": rules}
-            if order == "auto":
-                launcher = [str(Path(sys.executable).with_name("ddtrace-run")), sys.executable]
-        elif order == "auto":
-            environment |= {
-                "OTEL_TRACES_EXPORTER": "otlp",
-                "OTEL_METRICS_EXPORTER": "none",
-                "OTEL_LOGS_EXPORTER": "none",
-                "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-                "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint.url,
-                "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "" if ours else "zentra_posthog",
-            }
-            launcher = [str(Path(sys.executable).with_name("opentelemetry-instrument")), sys.executable]
-        arguments = json.dumps({
-            "peer": peer, "order": order, "ours": ours, "rate": rate, "requests": requests,
-            "endpoint": endpoint.url, "posthog": receiver.url,
-        })  # fmt: skip
-        program = subprocess.run(
-            [*launcher, str(HERE / "bank_process.py"), arguments],
-            env=environment, cwd=folder, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-        assert program.returncode == 0, program.stderr
-        served = json.loads(program.stdout.splitlines()[-1])
-        return Outcome(
-            [sampled for _, sampled in served],
-            [trace for trace, _ in served],
-            endpoint.spans,
-            list(receiver.events),
-            receiver.received,
-            json.dumps([request.decoded for request in receiver.requests]),
-        )
-
-
-def run_both(folder: Path, peer: str, order: str, rate: float = 1.0, requests: int = 3) -> tuple[Outcome, Outcome]:
-    """Run the bank without us and with us, at the same time."""
-    with ThreadPoolExecutor(2) as pool:
-        without = pool.submit(run, folder / "without", peer, order, rate, requests, ours=False)
-        with_us = pool.submit(run, folder / "with", peer, order, rate, requests, ours=True)
-        return without.result(), with_us.result()
 
 
 def application_trees(spans: Iterable[Span]) -> list[Any]:
@@ -150,7 +72,7 @@ def assert_spans_are_undisturbed(without: Outcome, with_us: Outcome) -> None:
         ours = [span for span in spans if is_ours(span)]
         requests = sum(span.name == "checkout" for span in spans)
         expected = Counter({CHARGE: 2 * requests, ISSUE: requests})
-        assert Counter(span.name for span in ours if span.name != "report.ready") == +expected
+        assert Counter(span.name for span in ours if span.name in {CHARGE, ISSUE}) == +expected
         for span in spans:
             for name, moment, _ in span.events:
                 assert is_ours(span) <= (span.start <= moment <= span.end), (span.name, name)
@@ -208,8 +130,8 @@ PATHS = {
     "sentry-otlp": {"/api/1/integration/otlp/v1/traces/", "/api/1/envelope/"},
     "sentry-transactions": {"/api/1/envelope/"},
 }
-# Under ``opentelemetry-instrument`` there is a provider already, which Logfire, Sentry's transactions and an
-# isolated Langfuse do not take: their own documentation has no such set-up.
+# Under ``opentelemetry-instrument`` there is a provider already: OpenTelemetry refuses that of Logfire and of Sentry's
+# transactions, and Langfuse shares it.
 EVERY_SAMPLE = [
     (peer, order)
     for peer in (
@@ -289,3 +211,37 @@ def test_langfuse_without_our_spans(tmp_path: Path, peer: str) -> None:
 
 def flat(span: Span) -> str:
     return repr((span.name, span.scope, span.status, lasting(span.attributes), span.events))
+
+
+def test_logfire_configured_again(tmp_path: Path) -> None:
+    """A second ``logfire.configure`` drops the processors of others; ours is back at the next decorated call."""
+    without, with_us = run_both(tmp_path, "logfire-again", "peer")
+    assert_spans_are_undisturbed(without, with_us)
+    assert_captures_are_complete(with_us, "ours", range(3))
+
+
+@pytest.mark.parametrize("peer", ["otlp", "logfire", "everything", "datadog"])
+def test_log_events(tmp_path: Path, peer: str) -> None:
+    """Events as log records instead of span events: the spans are free of them, and the captures are the same."""
+    without, with_us = run_both(tmp_path, peer, "peer", settings={"ZENTRA_POSTHOG_EVENTS": "log"})
+    assert_spans_are_undisturbed(without, with_us)
+    events = {name for spans in with_us.spans.values() for span in spans for name, _, _ in span.events}
+    assert events == {"validated", "payment.completed", "exception"}
+    assert_captures_are_complete(with_us, "peer", () if peer == "datadog" else range(3))
+
+
+@pytest.mark.parametrize(
+    ("peer", "inner"), [("otlp", "always_off"), ("everything", "always_off"), ("otlp", "always_on")]
+)
+def test_our_sampler(tmp_path: Path, peer: str, inner: str) -> None:
+    """Around the application's sampler it exports what that would, and analytics sees other code's events as well."""
+    without, with_us = run_both(
+        tmp_path,
+        peer,
+        "auto",
+        baseline={"OTEL_TRACES_SAMPLER": inner},
+        settings={"OTEL_TRACES_SAMPLER": "zentra_posthog", "OTEL_TRACES_SAMPLER_ARG": inner},
+    )
+    assert with_us.sampled == [inner == "always_on"] * 3
+    assert_spans_are_undisturbed(without, with_us)
+    assert_captures_are_complete(with_us, "auto", range(3))

@@ -398,3 +398,36 @@ def test_spans_that_are_not_the_sdks_take_the_time_themselves(install: Install) 
         capture("card.issued", timestamp=MOMENT)
     assert [one.event for one in events] == ["payment.pending", "payment.completed", "card.issued"]
     assert taken == [("payment.pending", None), ("payment.completed", None), ("card.issued", None)]
+
+
+def test_a_provider_that_begins_anew(install: Install) -> None:
+    """Logfire's, configured again, shuts its processors down and goes on with others: it gets ours again, once."""
+
+    class Proxy(trace.TracerProvider):
+        def __init__(self) -> None:
+            self.inner = TracerProvider(shutdown_on_exit=False)
+
+        def get_tracer(self, *_: Any, **__: Any) -> Tracer:
+            return self.inner.get_tracer("proxy")
+
+        def add_span_processor(self, processor: Any) -> None:
+            self.inner.add_span_processor(processor)
+
+        def begin_anew(self) -> None:
+            self.inner.shutdown()
+            self.inner = TracerProvider(shutdown_on_exit=False)
+
+    def settle() -> None:
+        with trace.get_tracer("app").start_as_current_span("settlement") as span:
+            span.add_event("payment.completed", PAYMENT)
+
+    proxy = Proxy()
+    install(proxy)
+    with captured_events() as events:
+        settle()
+        proxy.begin_anew()
+        pay()
+        settle()
+    assert len(ours(proxy.inner)) == 1
+    names = [one.event for one in events]
+    assert names == ["payment.completed", "payment.pending", "payment.completed", "payment.completed"]
