@@ -17,32 +17,31 @@ def words(text: str) -> frozenset[str]:
 # Any value under such a key is refused, but for booleans and values that are already masked.
 OPAQUE: Final = {
     "password": (
-        "password, passwd, pwd, pswd, passphrase, pass phrase, pass word, user pass, db pass, db password, smtp pass, "
-        "security answer, secret answer, mot de passe, mdp, contrasena, clave acceso, clave de acceso, clave secreta, "
-        "passwort, kennwort, senha, palavra passe, parola, wachtwoord, haslo"
+        "password, passwd, pwd, pswd, passphrase, user pass, db pass, db password, smtp pass, security answer, secret "
+        "answer, mot de passe, mdp, contrasena, clave acceso, clave de acceso, clave secreta, passwort, kennwort, "
+        "senha, palavra passe, parola, wachtwoord, haslo"
     ),
     "secret": (
-        "secret, token, id token, access token, refresh token, auth token, api token, device token, push token, "
-        "api key, apikey, access key, private key, signing key, encryption key, master key, ssh key, service key, "
-        "hmac key, webhook key, posthog key, auth key, session key, account key, subscription key, consumer key, "
-        "license key, licence key, host key, bearer, jwt, credential, creds, authorization, authorisation, "
-        "cookie, set cookie, sessionid, sessid, phpsessid, session token, csrf, xsrf, csrftoken, mnemonic, seed "
-        "phrase, seed words, recovery phrase, recovery code, backup code, signature, connection string, conn str, "
-        "keystore, pem, otpauth, totp seed, client assertion, code verifier, jeton, cle api, cle privee, clave api, "
-        "clave privada, chave api, chave privada, chave secreta, geheimnis"
+        "secret, token, id token, access token, refresh token, auth token, api token, device token, push token, api "
+        "key, access key, private key, signing key, encryption key, master key, ssh key, service key, hmac key, "
+        "webhook key, posthog key, auth key, session key, account key, subscription key, consumer key, license key, "
+        "licence key, host key, bearer, jwt, credential, creds, authorization, authorisation, cookie, sessionid, "
+        "sessid, phpsessid, session token, csrf, xsrf, csrftoken, mnemonic, seed phrase, seed words, recovery phrase, "
+        "recovery code, backup code, signature, connection string, conn str, keystore, pem, otpauth, totp seed, "
+        "client assertion, code verifier, jeton, cle api, cle privee, clave api, clave privada, chave api, chave "
+        "privada, chave secreta, geheimnis"
     ),
     "address": (
-        "address, addr, street, street name, place of birth, birth place, birthplace, house number, house no, "
-        "apartment, addressline, residence, domicile, adresse, anschrift, strasse, direccion, domicilio, calle, "
-        "endereco, morada, logradouro, indirizzo, adireshi, adiresi, rue, landmark, what3words, lieu de naissance, "
-        "lugar de nacimiento, geburtsort"
+        "address, addr, street, street name, place of birth, birth place, house number, house no, apartment, "
+        "addressline, residence, domicile, adresse, anschrift, strasse, direccion, domicilio, calle, endereco, "
+        "morada, logradouro, indirizzo, adireshi, adiresi, rue, landmark, what3words, lieu de naissance, lugar de "
+        "nacimiento, geburtsort"
     ),
     "name": (
-        "cardholder, surname, firstname, lastname, middlename, fullname, othername, forename, fname, lname, "
-        "mname, nickname, username, user name, login name, name on card, embossed name, embossing name, "
-        "signatory, nom, prenom, nombre, apellido, apellidos, nome, sobrenome, cognome, vorname, nachname, "
-        "familienname, naam, suna, oruko, titular, titulaire, kontoinhaber, name first, name last, name "
-        "given, name family, mother maiden, mothers maiden"
+        "cardholder, surname, firstname, lastname, middlename, fullname, othername, forename, fname, lname, mname, "
+        "nickname, username, login name, name on card, embossed name, embossing name, signatory, nom, prenom, nombre, "
+        "apellido, apellidos, nome, sobrenome, cognome, vorname, nachname, familienname, naam, suna, oruko, titular, "
+        "titulaire, kontoinhaber, name first, name last, name given, name family, mother maiden, mothers maiden"
     ),
 }
 
@@ -50,63 +49,59 @@ OPAQUE: Final = {
 # for what consists of digits, one with too few of them.
 NAMED: Final = {
     "pan": (
-        "pan, card number, card no, card num, cardno, ccnum, cc number, cc num, cc no, credit card, debit card, "
-        "primary account number, number of card, kartennummer, kreditkarte, kreditkartennummer, numero carte, "
-        "numero de carte, carte bancaire, numero tarjeta, numero de tarjeta, numero cartao, numero do cartao"
+        "pan, card number, card no, card num, cc number, cc num, cc no, credit card, debit card, primary account "
+        "number, number of card, kartennummer, kreditkarte, kreditkartennummer, numero carte, numero de carte, carte "
+        "bancaire, numero tarjeta, numero de tarjeta, numero cartao, numero do cartao"
     ),
     "password": "pass, clave",
     "birth_date": (
-        "dob, birth, date of birth, birthday, birthdate, born, naissance, date de naissance, nacimiento, "
-        "fecha de nacimiento, nascimento, data de nascimento, geburtsdatum, geburtstag, geboortedatum, ranar haihuwa, "
-        "ojo ibi, d o b, yob"
+        "dob, birth, date of birth, birthday, birthdate, born, naissance, date de naissance, nacimiento, fecha de "
+        "nacimiento, nascimento, data de nascimento, geburtsdatum, geburtstag, geboortedatum, ranar haihuwa, ojo ibi, "
+        "yob"
     ),
     "cvv": (
         "cvv, cvc, csc, cvn, cav, cvd, security code, card code, "
         "card verification, verification value, codigo seguridad, codigo de seguridad, codigo seguranca, "
         "codigo de seguranca, code securite, code de securite, cryptogramme, sicherheitscode, prufziffer, pruefziffer"
     ),
-    "pin": "pin, mpin, tpin, pin code, pin block",
+    "pin": "pin, mpin, tpin, pin block",
     "otp": (
-        "otp, totp, hotp, one time code, one time password, one time pin, passcode, verification code, "
-        "2fa, 2fa code, twofa, mfa code, tfa code, auth code, login code, sms code, confirmation code, "
-        "activation code, confirm code, verify code, challenge code, tan code, magic code, two factor, "
-        "codigo verificacion, codigo de verificacion, codigo verificacao, codigo de verificacao, "
-        "codigo confirmacion, codigo de confirmacion, code verification, code de verification, "
-        "code de confirmation, bestatigungscode, verifizierungscode, einmalpasswort"
+        "otp, totp, hotp, one time code, one time password, one time pin, passcode, verification code, 2fa, twofa, "
+        "mfa code, tfa code, auth code, login code, sms code, confirmation code, activation code, confirm code, "
+        "verify code, challenge code, tan code, magic code, two factor, codigo verificacion, codigo de verificacion, "
+        "codigo verificacao, codigo de verificacao, codigo confirmacion, codigo de confirmacion, code verification, "
+        "code de verification, code de confirmation, bestatigungscode, verifizierungscode, einmalpasswort"
     ),
-    "track": "track data, trackdata, track 1, track 2, track 3, magstripe, emv, chip data, icc data",
+    "track": "track data, track 1, track 2, track 3, magstripe, emv, chip data, icc data",
     "iban": "iban",
     "bank_account": (
-        "nuban, account number, account no, account num, acc number, acc no, acct number, acct no, acct num, "
-        "acct, accountno, accno, bank account, credit account, debit account, source account, "
-        "destination account, beneficiary account, virtual account, payout account, settlement account, "
-        "recipient account, receiver account, sender account, from account, to account, wallet number, "
-        "bban, clabe, kontonummer, kontonr, bankkonto, numero compte, numero de compte, compte, numero cuenta, "
-        "numero de cuenta, cuenta bancaria, numero conta, numero da conta, conta bancaria"
+        "nuban, account number, account no, account num, acc number, acc no, acct no, acct, bank account, credit "
+        "account, debit account, source account, destination account, beneficiary account, virtual account, payout "
+        "account, settlement account, recipient account, receiver account, sender account, from account, to account, "
+        "wallet number, bban, clabe, kontonummer, kontonr, bankkonto, numero de compte, compte, numero cuenta, numero "
+        "de cuenta, cuenta bancaria, numero conta, numero da conta, conta bancaria"
     ),
-    "sort_code": "sort code, sortcode",
+    "sort_code": "sort code",
     "routing_number": (
-        "routing number, routing no, routing num, aba, rtn, transit number, aba number, aba routing, "
-        "ach routing, wire routing, bank routing"
+        "routing number, routing no, routing num, aba, rtn, transit number, ach routing, wire routing, bank routing"
     ),
-    "ssn": "ssn, social security, social security number, social insurance number",
+    "ssn": "ssn, social security, social insurance number",
     "itin": "itin",
     "ein": "ein, fein, employer id, employer identification, business tax id, federal tax id",
-    "bvn": "bvn, bank verification number, bank verification no, bank verification",
-    "nin": "nin, national identification number, national identity number, nimc number, nimc, nin slip",
+    "bvn": "bvn, bank verification no, bank verification",
+    "nin": "nin, national identification number, national identity number, nimc, nin slip",
     "vnin": "vnin, virtual nin",
     "tin": (
-        "tin, tax id, taxid, tax identification, tax identification number, tax number, tax no, taxpayer, "
-        "firs tin, jtb tin, steuernummer, numero fiscal, identificacion fiscal, contribuinte, vat number, vat no"
+        "tin, tax id, tax identification, tax identification number, tax number, tax no, taxpayer, firs tin, jtb tin, "
+        "steuernummer, numero fiscal, identificacion fiscal, contribuinte, vat number, vat no"
     ),
     "passport": "passport, passeport, pasaporte, passaporte, reisepass, mrz",
-    "voter_card": "voter, voters, vin, pvc, voter id, voters card, permanent voter card",
+    "voter_card": "voter, voters, vin, pvc, voter id",
     "driving_licence": (
-        "drivers license, driver license, drivers licence, driver licence, driving licence, driving license, "
-        "driver s license, driver s licence, frsc, dl number, dl no, licence number, license number, "
-        "licence no, license no, driving permit, fuhrerschein, fuehrerschein, permis conduire, permis de conduire, "
-        "permiso conducir, permiso de conducir, licencia conducir, licencia de conducir, carta conducao, "
-        "carta de conducao, cnh"
+        "drivers license, driver license, drivers licence, driver licence, driving licence, driving license, frsc, dl "
+        "number, dl no, licence number, license number, licence no, license no, driving permit, fuhrerschein, "
+        "fuehrerschein, permis conduire, permis de conduire, permiso conducir, permiso de conducir, licencia "
+        "conducir, licencia de conducir, carta conducao, carta de conducao, cnh"
     ),
     "national_id": (
         "national id, national identity, id number, id no, id card, id card number, identity number, "
@@ -115,35 +110,29 @@ NAMED: Final = {
         "sozialversicherungsnummer, seguridad social, seguranca social, securite sociale, nir, codice fiscale, pesel, "
         "nino, ni number, national insurance, id value"
     ),
-    "email": (
-        "email, e mail, mail address, email id, correo, correo electronico, courriel, adresse mail, imel, imeeli"
-    ),
+    "email": ("email, mail address, email id, correo, correo electronico, courriel, adresse mail, imel, imeeli"),
     "phone": (
-        "phone, phone number, phoneno, mobile, mobileno, telephone, tel, telno, msisdn, whatsapp, cell, "
-        "cellphone, gsm, fax, contact number, contact no, contact phone, telefono, telefone, telefon, "
-        "telefonnummer, handy, handynummer, mobilnummer, rufnummer, celular, telemovel, movil, portable, lambar waya, "
-        "wayar, foonu, ekwenti, phonenum, "
-        "recipient number, from number, to number, calling number, caller id"
+        "phone, phoneno, mobile, mobileno, telephone, tel, telno, msisdn, whatsapp, cell, cellphone, gsm, fax, "
+        "contact number, contact no, telefono, telefone, telefon, telefonnummer, handy, handynummer, mobilnummer, "
+        "rufnummer, celular, telemovel, movil, portable, lambar waya, wayar, foonu, ekwenti, phonenum, recipient "
+        "number, from number, to number, calling number, caller id"
     ),
     "ip": (
         "ip, ipv, ipaddr, ipaddress, remote addr, x forwarded for, forwarded for, x real ip, peer addr, "
         "client address, network peer address, adresse ip, direccion ip"
     ),
-    "mac": "mac, mac address, macaddr, bssid, mac addr, wifi mac, hwaddr",
+    "mac": "mac, mac address, bssid, mac addr, wifi mac, hwaddr",
     "device_id": (
         "imei, imsi, iccid, meid, idfa, idfv, gaid, aaid, adid, advertising id, advertising identifier, "
         "advertiser id, ifa, maid, android id, device id, device uuid, device serial, serial number, udid, "
         "hardware id, installation id, device identifier, oaid, push id"
     ),
     "coordinates": (
-        "lat, latitude, lon, lng, longitude, latlng, latlong, latlon, coordinates, coordinate, coords, gps, "
-        "geopoint, geo point, geolocation, geo location, geohash, latitud, longitud, coordenadas, coordonnees, "
-        "koordinaten, breitengrad, langengrad, pluscode, plus code"
+        "lat, latitude, lon, lng, longitude, latlng, latlong, latlon, coordinates, coordinate, coords, gps, geo "
+        "point, geo location, geohash, latitud, longitud, coordenadas, coordonnees, koordinaten, breitengrad, "
+        "langengrad, plus code"
     ),
-    "postcode": (
-        "postcode, post code, postal code, postal, zip, zip code, zipcode, plz, postleitzahl, code postal, "
-        "codigo postal, cep, eircode"
-    ),
+    "postcode": "postcode, postal, zip, zipcode, plz, postleitzahl, cep, eircode",
     "crypto_address": (
         "wallet address, crypto address, btc address, eth address, usdt address, deposit address, "
         "blockchain address, contract address, trc20 address, erc20 address"
@@ -159,13 +148,13 @@ HINTS: Final = {
     "pan": "card, karte, carte, tarjeta, cartao, instrument, funding source",
     "cvv": "cid",
     "track": "track",
-    "device_id": "ad id, ad identifier, device",
-    "bank_account": "account, acc, beneficiary, recipient, conta, cuenta, konto, destination, payee account",
+    "device_id": "ad identifier, device",
+    "bank_account": "account, acc, beneficiary, recipient, conta, cuenta, konto, destination",
     "routing_number": "routing",
     "ssn": "social",
     "card_expiry": (
-        "expiry, exp, expiration, exp date, expiry date, expiration date, expires, caducidad, fecha caducidad, "
-        "fecha de caducidad, date expiration, date d expiration, validade, ablaufdatum, gultig bis"
+        "expiry, exp, expiration, exp date, expiry date, expiration date, expires, caducidad, fecha de caducidad, "
+        "date expiration, date d expiration, validade, ablaufdatum, gultig bis"
     ),
     "crypto_address": "wallet, withdrawal destination, payout destination",
     "driving_licence": "licence, license, dl",
@@ -178,7 +167,7 @@ HINTS: Final = {
         "approved by, initiated by, assigned to, inhaber, beneficiaire, beneficiario, "
         "destinataire, destinatario, empfanger, empfaenger, absender, remitente, remetente, expediteur"
     ),
-    "session": "session id, session, sid",
+    "session": "session, sid",
     "grant": "code, ticket, assertion, sig, auth",
 }
 
