@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from zentra_otel_posthog.sanitize.deferred import deferred
 from zentra_otel_posthog.sanitize.normalize import without_accents
 from zentra_otel_posthog.sanitize.shapes import FROM, SAID, SHAPES, TO
 from zentra_otel_posthog.sanitize.vocabulary import AMOUNTS, words
@@ -57,11 +58,11 @@ _OTHER: Final = AMOUNTS | words(
     "trace rrn stan status error http line column version than"
 )
 _RULES: Final = {shape: rule for rule, shape in SAID.items()}
-_WORD: Final = re.compile(r"[a-z]+")
+_WORD: Final = deferred(r"[a-z]+")
 # A word, or signs and spaces that belong to one: "B.V.N.", "a/c", "sort code", "née le".
-_CUE: Final = re.compile(r"(?<![a-z])(?:[a-z](?:\.[a-z]){2}|a/c|sort[ -]code|ni n(?:o|umber)|nee? le)(?![a-z])|[a-z]+")
+_CUE: Final = deferred(r"(?<![a-z])(?:[a-z](?:\.[a-z]){2}|a/c|sort[ -]code|ni n(?:o|umber)|nee? le)(?![a-z])|[a-z]+")
 _BETWEEN: Final = str.maketrans("", "", " ./-")
-_SOME_DIGITS: Final = re.compile(r"[0-9](?:[^0-9A-Za-z]{0,3}[0-9]){2}|[0-9A-Za-z]{19}")
+_SOME_DIGITS: Final = deferred(r"[0-9](?:[^0-9A-Za-z]{0,3}[0-9]){2}|[0-9A-Za-z]{19}")
 # Characters between word and number, after and before, and the length of the longest number.
 _REACH_AFTER: Final = 36
 _REACH_BEFORE: Final = 24
@@ -86,11 +87,11 @@ _CARD_CODE: Final = (
 )
 _SIX: Final = r"[0-9]{3}[ -]?[0-9]{1,5}"
 _CODES: Final = (
-    ("cvv", re.compile(rf"{FROM}(?:{_CARD_CODE}){_GAP}[0-9]{{3,4}}{TO}")),
-    ("pin", re.compile(rf"{FROM}m?pin{_GAP}[0-9]{{4,6}}{TO}")),
+    ("cvv", deferred(rf"{FROM}(?:{_CARD_CODE}){_GAP}[0-9]{{3,4}}{TO}")),
+    ("pin", deferred(rf"{FROM}m?pin{_GAP}[0-9]{{4,6}}{TO}")),
     (
         "otp",
-        re.compile(
+        deferred(
             rf"{FROM}(?:(?:{_ONE_TIME}){_GAP}{_SIX}{TO}"
             rf"|(?:use|enter|your|with|the) (?:code|token)[^0-9A-Za-z]{{0,3}}(?:is )?{_SIX}{TO}"
             rf"|(?:use|enter) {_SIX} to "
@@ -101,7 +102,7 @@ _CODES: Final = (
         ),
     ),
 )
-_CODE_WORDS: Final = re.compile(
+_CODE_WORDS: Final = deferred(
     r"cvv|cvc|csc|cvn|cid|code|codigo|pin|otp|2fa|mfa|token|one.time|use |enter |cryptog|pruf|verification"
 )
 

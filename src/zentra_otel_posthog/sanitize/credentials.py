@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from zentra_otel_posthog.sanitize.deferred import deferred
+
 _SHORTEST_KEY: Final = 16
 
 # Each holds a literal of its vendor, so a match needs no guess at entropy.
@@ -44,24 +46,24 @@ _VENDORS: Final = (
     r"[\w.~-]{3}[0-9]Q~[\w.~-]{31,34}|[MNO][\w-]{23,27}\.[\w-]{6}\.[\w-]{27,40}",  # Azure, Discord
     r"hooks\.slack\.com/services/[\w/]{20,64}|discord(?:app)?\.com/api/webhooks/[0-9]{15,20}/[\w-]{40,80}",
 )
-_API_KEY: Final = re.compile(r"(?<![A-Za-z0-9])(?:" + "|".join(_VENDORS) + ")")
-_SIGNED: Final = re.compile(r"(?<![A-Za-z0-9])ey[JK][\w-]{8,4096}\.[\w-]{4,8192}(?:\.[\w-]{0,8192}){0,3}")
-_PRIVATE_KEY: Final = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY|PuTTY-User-Key-File-[0-9]")
+_API_KEY: Final = deferred(r"(?<![A-Za-z0-9])(?:" + "|".join(_VENDORS) + ")")
+_SIGNED: Final = deferred(r"(?<![A-Za-z0-9])ey[JK][\w-]{8,4096}\.[\w-]{4,8192}(?:\.[\w-]{0,8192}){0,3}")
+_PRIVATE_KEY: Final = deferred(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY|PuTTY-User-Key-File-[0-9]")
 # What password hashing functions return (crypt(5), PHC string format): good for guessing at leisure.
-_PASSWORD_HASH: Final = re.compile(
+_PASSWORD_HASH: Final = deferred(
     r"\$(?:2[abxy]?|argon2(?:id|i|d)|scrypt|pbkdf2[a-z0-9-]{0,10}|[1567y])\$[^\s$]{2,128}\$?\S{8}"
 )
-_PASSWORD_SAID: Final = re.compile(
+_PASSWORD_SAID: Final = deferred(
     r"(?<![A-Za-z0-9])(?:password|passwd|pwd|passphrase|passcode)(?: is| was)?[ :=]{1,3}['\"]?"
     r"(?=\S{0,128}[0-9])(?=\S{0,128}[a-z])(?=(?-i:\S{0,128}[A-Z!@#$%^&*]))\S{6,128}",
     re.IGNORECASE,
 )
-_BEARER: Final = re.compile(
+_BEARER: Final = deferred(
     r"(?<![A-Za-z0-9])(?:bearer|token|apikey|splunk|hawk|digest|negotiate|ntlm|oauth)[ :=]{1,3}"
     r"['\"]?(?=(?-i:[^\s'\"]{0,256}[0-9A-Z]))(?:(?=[^\s'\"]{0,256}[0-9])[\w.~+/=-]{12,4096}|[\w.~+/=-]{20,4096})",
     re.IGNORECASE,
 )
-_BASIC: Final = re.compile(r"(?<![A-Za-z0-9])basic[ :=]{1,3}([A-Za-z0-9+/_-]{4,2048}={0,2})", re.IGNORECASE)
+_BASIC: Final = deferred(r"(?<![A-Za-z0-9])basic[ :=]{1,3}([A-Za-z0-9+/_-]{4,2048}={0,2})", re.IGNORECASE)
 
 
 def _is_basic(encoded: str) -> bool:

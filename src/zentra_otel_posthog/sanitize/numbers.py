@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from itertools import accumulate
 from typing import Final
 
 from zentra_otel_posthog.sanitize.checksums import iban, luhn
+from zentra_otel_posthog.sanitize.deferred import deferred
 
-_UUID: Final = re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?![0-9A-Za-z])")
-_CLUSTER: Final = re.compile(r"[0-9](?:[^0-9A-Za-z]{0,4}[0-9]){8,62}")
-_NO_DIGITS: Final = re.compile(r"[^0-9]+")
-_IBAN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?:[ .-]?[A-Za-z0-9]){11,40}")
-_SEPARATORS: Final = re.compile(r"[ .-]")
+_UUID: Final = deferred(r"(?<![0-9A-Za-z])[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?![0-9A-Za-z])")
+_CLUSTER: Final = deferred(r"[0-9](?:[^0-9A-Za-z]{0,4}[0-9]){8,62}")
+_NO_DIGITS: Final = deferred(r"[^0-9]+")
+_IBAN: Final = deferred(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?:[ .-]?[A-Za-z0-9]){11,40}")
+_SEPARATORS: Final = deferred(r"[ .-]")
 
 # Runs of digits with what people put between groups.
-_RUN: Final = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[\s._/,|*-]{0,3}[0-9]){11,8192}(?![0-9A-Za-z])")
-_LETTERED: Final = re.compile(
+_RUN: Final = deferred(r"(?<![0-9A-Za-z])[0-9](?:[\s._/,|*-]{0,3}[0-9]){11,8192}(?![0-9A-Za-z])")
+_LETTERED: Final = deferred(
     r"(?<![0-9A-Za-z])(?=[A-Za-z]|[0-9]{13,19}[A-Za-z])[A-Za-z]{0,8}([0-9]{13,19})[A-Za-z]{0,8}(?![0-9A-Za-z])"
 )
-_GROUP: Final = re.compile(r"[0-9]+")
-_TRACK: Final = re.compile(r"(?<![0-9])([0-9]{13,19})(?:[=D][0-9]{4}|\^[^^\n]{2,40}\^[0-9]{4})")
+_GROUP: Final = deferred(r"[0-9]+")
+_TRACK: Final = deferred(r"(?<![0-9])([0-9]{13,19})(?:[=D][0-9]{4}|\^[^^\n]{2,40}\^[0-9]{4})")
 
 _CARD_LENGTHS: Final = range(13, 20)
 _CARD_GROUP: Final = 4
 _CARD_GROUPS: Final = range(4, 8)
 # Issuer identification numbers (ISO/IEC 7812) with the lengths that their schemes issue.
-_SCHEMES: Final = re.compile(
+_SCHEMES: Final = deferred(
     r"4(?:[0-9]{12}|[0-9]{15}|[0-9]{18})"  # Visa
     r"|5[1-5][0-9]{14}|2(?:22[1-9]|2[3-9][0-9]|[3-6][0-9]{2}|7[01][0-9]|720)[0-9]{12}"  # Mastercard
     r"|3[47][0-9]{13}"  # American Express
@@ -38,35 +38,35 @@ _SCHEMES: Final = re.compile(
 )
 
 _S: Final = r"[ ._()/-]{0,3}"
-_NIGERIAN: Final = re.compile(
+_NIGERIAN: Final = deferred(
     rf"(?<![0-9])(?<![0-9]{{4}}-)(?:(?:\+|00)?{_S}2{_S}3{_S}4{_S}(?:0{_S})?|0[ ()-]{{0,2}})"
     rf"(?:[789]{_S}0|[89]{_S}1)(?:{_S}[0-9]){{8}}(?![0-9])"
 )
-_INTERNATIONAL: Final = re.compile(
+_INTERNATIONAL: Final = deferred(
     r"(?<![0-9A-Za-z+])(?:\+|00(?=44|1[2-9]|2[0-9]{2}))\s?\(?([1-9](?:[ .()/-]{0,3}[0-9]){7,15})(?![0-9])"
 )
-_AMERICAN: Final = re.compile(
+_AMERICAN: Final = deferred(
     r"(?<![0-9A-Za-z.+-])(?:\+?1[ .-]{1,2})?"
     r"(?:\([2-9][0-9]{2}\)[ .-]{0,2}[2-9][0-9]{2}[ .-]?[0-9]{4}|[2-9][0-9]{2}([.-])[2-9][0-9]{2}\1[0-9]{4}"
     r"|(?<=[1][ .-])[2-9][0-9]{2}[ .-][2-9][0-9]{2}[ .-][0-9]{4})(?![0-9A-Za-z]|[.-][0-9])"
 )
-_BRITISH: Final = re.compile(
+_BRITISH: Final = deferred(
     r"(?<![0-9A-Za-z.-])(?:07[1-57-9][0-9]{8}"
     r"|\(?07[0-9]{3}\)?[ -][0-9]{3}[ -]?[0-9]{3}|\(?02[0-9]\)?[ -][0-9]{4}[ -]?[0-9]{4}"
     r"|\(?01[0-9]{2,3}\)?[ -][0-9]{3}[ -]?[0-9]{3,4})(?![0-9A-Za-z]|-[0-9])"
 )
-_SOCIAL_SECURITY: Final = re.compile(
+_SOCIAL_SECURITY: Final = deferred(
     r"(?<![0-9A-Za-z-])(?!000|666)([0-9]{3})-(?!00)([0-9]{2})-(?!0000)[0-9]{4}(?![0-9A-Za-z-])"
 )
 # A tokenised NIN (NIMC): no other number in use has this form.
-_VIRTUAL_NIN: Final = re.compile(r"(?<![0-9A-Za-z])[A-Z]{2}[0-9]{12}[A-Z]{2}(?![0-9A-Za-z])")
-_BRITISH_ACCOUNT: Final = re.compile(r"(?<![0-9-])[0-9]{2}-[0-9]{2}-[0-9]{2}[ ,/:|]{1,3}[0-9]{8}(?![0-9A-Za-z])")
+_VIRTUAL_NIN: Final = deferred(r"(?<![0-9A-Za-z])[A-Z]{2}[0-9]{12}[A-Z]{2}(?![0-9A-Za-z])")
+_BRITISH_ACCOUNT: Final = deferred(r"(?<![0-9-])[0-9]{2}-[0-9]{2}-[0-9]{2}[ ,/:|]{1,3}[0-9]{8}(?![0-9A-Za-z])")
 _ITIN_GROUPS: Final = frozenset(range(50, 100)) - {66, 67, 68, 69, 89, 93}
 _AMERICAN_DIGITS: Final = 11
 _NIGERIAN_DIGITS: Final = range(10, 15)
 _E164_DIGITS: Final = range(9, 17)
-_USSD: Final = re.compile(r"\*[0-9]{1,4}(?:\*[0-9]{1,20}){1,8}#")
-_LONG_GROUP: Final = re.compile(r"\*[0-9]{10,20}(?=[*#])")
+_USSD: Final = deferred(r"\*[0-9]{1,4}(?:\*[0-9]{1,20}){1,8}#")
+_LONG_GROUP: Final = deferred(r"\*[0-9]{10,20}(?=[*#])")
 
 
 def is_card(digits: str) -> bool:

@@ -8,22 +8,23 @@ from ipaddress import AddressValueError, IPv6Address
 from typing import Final
 
 from zentra_otel_posthog.sanitize.checksums import base58check
+from zentra_otel_posthog.sanitize.deferred import deferred
 from zentra_otel_posthog.sanitize.vocabulary import words
 
-_URL_CREDENTIALS: Final = re.compile(r"://[^\s/?#:@]{0,64}:[^\s/?#@]{1,128}@")
+_URL_CREDENTIALS: Final = deferred(r"://[^\s/?#:@]{0,64}:[^\s/?#@]{1,128}@")
 _DOMAIN: Final = (
     r"(?:\[?[0-9]{1,3}(?:\.[0-9]{1,3}){3}|(?![0-9]{1,2}x\.)[^\W_][\w-]{0,62}(?:\.[\w-]{1,63}){0,8}"
     r"\.((?:xn--[\w-]{2,59})|[^\W\d_]{2,24})(?![\w-]))"
 )
-_EMAIL: Final = re.compile(r"(?:(?<=[\w%+.'\"!#$&^~-])@\s?|(?<=\w)\s@)" + _DOMAIN)
+_EMAIL: Final = deferred(r"(?:(?<=[\w%+.'\"!#$&^~-])@\s?|(?<=\w)\s@)" + _DOMAIN)
 # What follows a dot in "hero@3x.webp", "page@v2.html" is a file's type and no top-level domain.
 _FILE_TYPES: Final = words(
     "png jpg jpeg webp gif svg avif ico css js mjs json html htm xml yml yaml toml pdf csv txt whl tgz"
 )
-_REPOSITORY: Final = re.compile(r"(?<!\w)git\Z")  # git@host
+_REPOSITORY: Final = deferred(r"(?<!\w)git\Z")  # git@host
 _OPEN, _CLOSE = r"[\[({<]\s?", r"\s?[\])}>]"
 _DOT: Final = rf"\s{{0,2}}(?:{_OPEN}(?:dot|\.){_CLOSE}|\sdot\s)\s{{0,2}}"
-_SPELLED_EMAIL: Final = re.compile(
+_SPELLED_EMAIL: Final = deferred(
     rf"(?<=\w)\s{{0,2}}{_OPEN}(?:at|@|arroba){_CLOSE}\s{{0,2}}[\w-]{{1,63}}(?:{_DOT}|\.)"
     rf"|(?<=\w)@[\w-]{{1,63}}(?:{_DOT}|,)[a-z]{{2,24}}(?!\w)"
     r"|(?<=\w) (?:at|@) [\w-]{1,63} (?:dot|\.) [a-z]{2,24}(?!\w)"
@@ -32,21 +33,21 @@ _SPELLED_EMAIL: Final = re.compile(
 )
 
 _OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_IPV4: Final = re.compile(rf"(?<![\w.]){_OCTET}(?:\.{_OCTET}){{3}}(?![\w]|\.[0-9])")
-_VERSION_BEFORE: Final = re.compile(
+_IPV4: Final = deferred(rf"(?<![\w.]){_OCTET}(?:\.{_OCTET}){{3}}(?![\w]|\.[0-9])")
+_VERSION_BEFORE: Final = deferred(
     r"(?<![A-Za-z])(?:version|release|build|firmware|ver|rv|v)[^\w]{0,3}\Z|[A-Za-z]/\Z", re.IGNORECASE
 )
-_NOBODY: Final = re.compile(r"0\.|127\.|255\.255\.255\.255")
-_IPV6: Final = re.compile(
+_NOBODY: Final = deferred(r"0\.|127\.|255\.255\.255\.255")
+_IPV6: Final = deferred(
     r"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{0,4}){2,7}|::[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){0,6})(?![0-9A-Za-z:])"
 )
-_MAC: Final = re.compile(
+_MAC: Final = deferred(
     r"(?<![0-9A-Za-z])[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4}(?![0-9A-Za-z])(?!\1[0-9A-Fa-f]{2})"
 )
-_MAC_DOTTED: Final = re.compile(
+_MAC_DOTTED: Final = deferred(
     r"(?<![0-9A-Za-z.])(?=[0-9.]{0,14}[A-Fa-f])[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}(?!\.?[0-9A-Za-z])"
 )
-_GROUP_BEFORE: Final = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{2}[:-]\Z")
+_GROUP_BEFORE: Final = deferred(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{2}[:-]\Z")
 
 _DOTS_OF_IPV4: Final = 3
 _COLONS_OF_IPV6: Final = 7
@@ -55,20 +56,18 @@ _SHORTEST_WALLET: Final = 26
 _COARSE_DECIMALS: Final = 3  # a hundred metres; both have at least so many
 _HIGHEST_LATITUDE: Final = 90
 _HIGHEST_LONGITUDE: Final = 180
-_DEGREES: Final = re.compile(
-    r"(?<![\w.])(-?[0-9]{1,2}\.[0-9]{3,18})\s?[,;|]\s{0,2}(-?[0-9]{1,3}\.[0-9]{3,18})(?![\w.])"
-)
-_DEGREES_SIGN: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3,18})?\s?°\s?(?:[0-9]{1,2}|[NSEW]\b)")
-_POINT: Final = re.compile(r"POINT\s?Z?\s?\(\s?-?[0-9]{1,3}\.[0-9]{3}", re.IGNORECASE)
+_DEGREES: Final = deferred(r"(?<![\w.])(-?[0-9]{1,2}\.[0-9]{3,18})\s?[,;|]\s{0,2}(-?[0-9]{1,3}\.[0-9]{3,18})(?![\w.])")
+_DEGREES_SIGN: Final = deferred(r"[0-9]{1,3}(?:\.[0-9]{3,18})?\s?°\s?(?:[0-9]{1,2}|[NSEW]\b)")
+_POINT: Final = deferred(r"POINT\s?Z?\s?\(\s?-?[0-9]{1,3}\.[0-9]{3}", re.IGNORECASE)
 
-_WALLET: Final = re.compile(
+_WALLET: Final = deferred(
     r"(?<![0-9A-Za-z])(?:0x[0-9a-fA-F]{40}(?![0-9a-zA-Z])"
     r"|(?:bc|tb|ltc)1[02-9ac-hj-np-z]{25,87}(?![0-9a-zA-Z])|addr1[02-9ac-hj-np-z]{50,110})",
     re.IGNORECASE,
 )
-_BASE58: Final = re.compile(r"(?<![0-9A-Za-z])[13LMDT2mn][1-9A-HJ-NP-Za-km-z]{25,34}(?![0-9A-Za-z])")
+_BASE58: Final = deferred(r"(?<![0-9A-Za-z])[13LMDT2mn][1-9A-HJ-NP-Za-km-z]{25,34}(?![0-9A-Za-z])")
 
-_STREET: Final = re.compile(
+_STREET: Final = deferred(
     r"(?<![\w.])[0-9]{1,5}[A-Za-z]?,?\s(?:[A-Z][\w'.-]{1,24}\s){1,4}"
     r"(?:Street|St|Road|Rd|Avenue|Ave|Close|Crescent|Cres|Lane|Ln|Drive|Dr|Way|Boulevard|Blvd|Court|Ct|Place|Pl|"
     r"Terrace|Square|Estate|Layout|Expressway|Highway|Parade|Gardens|Grove|Mews|Quay)(?![\w])"

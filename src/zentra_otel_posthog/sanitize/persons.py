@@ -6,13 +6,13 @@ messages introduce one. A `reason` belongs in a code, never in a sentence.
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
+from zentra_otel_posthog.sanitize.deferred import deferred
 from zentra_otel_posthog.sanitize.vocabulary import words
 
 _LONGEST_NAME: Final = 80
-_WORD: Final = re.compile(r"[a-z]+")
+_WORD: Final = deferred(r"[a-z]+")
 _TITLE: Final = (
     r"(?:Mr|Mrs|Ms|Miss|Dr|Prof|Chief|Alhaji|Alhaja|Engr|Barr|Pastor|Rev|Sir|Madam|Mallam|"
     r"MR|MRS|MISS|DR|CHIEF|ALHAJI|ALHAJA|ENGR)\.?"
@@ -24,9 +24,9 @@ _PART: Final = (
     rf"(?:(?:Mc|Mac|[A-Z]')?{_CAPITAL}(?:{_SMALL}{{1,24}}|[A-Z]{{1,24}})(?:['-]{_CAPITAL}[^\W\d_]{{1,24}}){{0,2}}"
     r"|[A-Z]\.)"
 )
-_PERSON: Final = re.compile(rf"(?:{_TITLE} )?{_PART}(?:,? {_PART}){{0,3}}")
-_TITLED: Final = re.compile(rf"{_TITLE} ")
-_TWO_PARTS: Final = re.compile(rf"{_PART},? {_PART}")
+_PERSON: Final = deferred(rf"(?:{_TITLE} )?{_PART}(?:,? {_PART}){{0,3}}")
+_TITLED: Final = deferred(rf"{_TITLE} ")
+_TWO_PARTS: Final = deferred(rf"{_PART},? {_PART}")
 
 # A name follows: at once, or after what is done with money and a preposition.
 _ROLES: Final = (
@@ -38,11 +38,11 @@ _DEEDS: Final = (
     "money|cash|approved|signed|created|initiated|invited|referred|shared"
 )
 _CUE: Final = rf"(?i:{_ROLES}|(?:(?<!.)|(?<=\n)|(?:{_DEEDS})\s)(?:to|from|frm|by))"
-_CUED: Final = re.compile(
+_CUED: Final = deferred(
     rf"(?<!\w)(?:{_CUE}[^\w\n]{{1,3}}){{1,3}}(?={_PART})(?P<name>{_PART},? {_PART})(?!\w)(?: (?P<next>{_PART}))?"
 )
-_GREETED: Final = re.compile(rf"(?<!\w)(?:(?i:dear|hello|hi|hey),? |{_TITLE} )(?P<name>{_PART})(?!\w)")
-_DOING: Final = re.compile(
+_GREETED: Final = deferred(rf"(?<!\w)(?:(?i:dear|hello|hi|hey),? |{_TITLE} )(?P<name>{_PART})(?!\w)")
+_DOING: Final = deferred(
     rf"\A(?P<name>{_PART},? {_PART}) (?:{_PART} )?(?:sent|paid|owes|wants|requested|transferred|withdrew)(?!\w)"
 )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
+
+from zentra_otel_posthog.sanitize.deferred import deferred
 
 FROM: Final = r"(?<![0-9A-Za-z])"
 TO: Final = r"(?![0-9A-Za-z])"
@@ -65,9 +66,9 @@ SAID: Final = {"bank_account": "some_account", "phone": "some_phone"}
 """Rules with another, wider shape for where their very name is said."""
 
 SHAPES: Final = {
-    **{rule: re.compile(f"{FROM}(?:{pattern}){TO}") for rule, pattern in _BETWEEN_BOUNDARIES.items()},
+    **{rule: deferred(f"{FROM}(?:{pattern}){TO}") for rule, pattern in _BETWEEN_BOUNDARIES.items()},
     # A blob without structure: no UUID, hexadecimal id, ULID or prefixed identifier.
-    "session": re.compile(rf"\A(?:{_MIXED}[A-Za-z0-9+/]{{28,200}}={{0,2}}|[0-9a-f]{{64,128}})\Z"),
+    "session": deferred(rf"\A(?:{_MIXED}[A-Za-z0-9+/]{{28,200}}={{0,2}}|[0-9a-f]{{64,128}})\Z"),
     # What OAuth hands out, in a query string as well.
-    "grant": re.compile(_MIXED + r"[\w+/.~-]{20,200}"),
+    "grant": deferred(_MIXED + r"[\w+/.~-]{20,200}"),
 }
