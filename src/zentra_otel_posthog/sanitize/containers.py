@@ -9,6 +9,8 @@ MOST_DEPTH: Final = 32
 MOST_NODES: Final = 10_000
 MOST_CHARACTERS: Final = 65_536
 
+LEAST_DIGITS_OF_AN_ID: Final = 5
+
 _DROPPED: Final = object()
 
 _SEQUENCES: Final = (list, tuple, set, frozenset)
@@ -86,6 +88,8 @@ class Walk:
         name = str(child)
         self._characters += len(name)
         rule = self._judge_key(name)
+        if rule is None and not name.isidentifier() and sum(map(str.isdecimal, name)) >= LEAST_DIGITS_OF_AN_ID:
+            rule = self._judge_leaf(parent, name)  # {"bvn": {"22450546173": "ok"}}: a number that only its parent names
         return self._visit(name, f"{parent}.{name}", item, depth) if rule is None else self._refuse(rule)
 
     def _visit_items(self, name: str, key: str, value: Iterable[object], depth: int) -> object:

@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
-from zentra_otel_posthog.sanitize.containers import CONTAINERS, TooLargeError, Walk
+from zentra_otel_posthog.sanitize.containers import CONTAINERS, LEAST_DIGITS_OF_AN_ID, TooLargeError, Walk
 from zentra_otel_posthog.sanitize.context import find_announced
 from zentra_otel_posthog.sanitize.credentials import find_credential
 from zentra_otel_posthog.sanitize.keys import LONGEST_KEY, NEUTRAL, KeyProfile, is_refused, profile
@@ -70,7 +70,6 @@ _LEAST_DIGITS: Final = {
     "driving_licence": 3,
     "voter_card": 1,
 }
-_DIGITS_OF_AN_ID: Final = 5
 _NOT_BY_DIGITS: Final = frozenset({"email", "ip", "mac", "crypto_address", "device_id", "password"})
 _MOST_DIGITS_OF_A_QUANTITY: Final = 10
 _LONGEST_FOLDED: Final = 2 * LONGEST_TEXT  # a few characters fold into several
@@ -198,7 +197,7 @@ def _is_refused_number(text: str, found: KeyProfile) -> bool:
 
 
 def _has_digits(text: str, rule: str) -> bool:
-    return sum(map(str.isdecimal, text)) >= _LEAST_DIGITS.get(rule, _DIGITS_OF_AN_ID)
+    return sum(map(str.isdecimal, text)) >= _LEAST_DIGITS.get(rule, LEAST_DIGITS_OF_AN_ID)
 
 
 def _is_refused(text: str, found: KeyProfile) -> bool:

@@ -10,19 +10,18 @@ from typing import Final
 from urllib.parse import unquote
 
 _BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{12,}={0,2}(?![A-Za-z0-9+/_=-])")
-_HEXADECIMAL: Final = re.compile(r"(?<![0-9A-Za-z])(?:0x)?((?:[2-7][0-9a-fA-F]){8,})(?![0-9A-Za-z])")
+_HEXADECIMAL: Final = re.compile(r"(?<![0-9A-Za-z])(?:0x)?((?:[0-9a-fA-F]{2}){8,})(?![0-9A-Za-z])")
 _SHORTEST_HEXADECIMAL: Final = 16
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
 _URL_SAFE: Final = str.maketrans("-_", "+/")
 
 
 def _text_of(raw: bytes) -> str | None:
-    """The text that `raw` is the UTF-8 of, or None where it is rather something binary."""
+    """The text that `raw` is the UTF-8 of, or None; signs that nobody sees may stand in it."""
     try:
-        text = raw.decode("utf-8")
+        return raw.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    return text if text.isprintable() or "".join(text.split()).isprintable() else None
 
 
 def _from_base64(token: str) -> str | None:
@@ -59,6 +58,5 @@ def inner_texts(text: str) -> Iterator[str]:
     if len(text) < _SHORTEST_HEXADECIMAL:
         return
     for match in _HEXADECIMAL.finditer(text):
-        digits = match[1]
-        if len(digits) % 2 == 0 and (inner := _text_of(bytes.fromhex(digits))):
+        if inner := _text_of(bytes.fromhex(match[1])):
             yield inner

@@ -134,6 +134,9 @@ def test_judge_tells_the_first_rule_of_a_container() -> None:
         ({"card": {"last4": "4242", "bin": "408408", "id": "card_8fk3J2xQ"}}, {"card": {"last4": "4242", "bin": "408408", "id": "card_8fk3J2xQ"}}),
         ({EMAIL: {"count": 2}, "x": 1}, {"x": 1}),
         ({2348035551234: 1, 7: 2}, {7: 2}),
+        ({"bvn": {"22450546173": "ok", "retries": 2}}, {"bvn": {"retries": 2}}),
+        ({"accounts": {"3088255042": {"tier": 2}}}, None),
+        ({"payments": {"2026-03-01": 2, "3088255042": 1}}, {"payments": {"2026-03-01": 2, "3088255042": 1}}),
         ({("a",): 1, "b": 2}, {"b": 2}),
     ],
 )  # fmt: skip

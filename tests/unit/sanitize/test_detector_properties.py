@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import json
 import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -53,12 +56,54 @@ def same(one: object, other: object) -> bool:
     return one == other or repr(one) == repr(other)
 
 
-def leaves(key: str, value: object) -> list[tuple[str, object]]:
+def leaves(key: str, value: object, parent: str | None = None) -> Iterator[tuple[str, object]]:
+    """All that is no container, with the key under which it is judged; names in dicts too, under no key."""
     if isinstance(value, dict):
-        return [(name, leaf) for name, item in value.items() for _, leaf in leaves(key, item)]
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [leaf for item in value for leaf in leaves(key, item)]
-    return [(key, value)]
+        for name, item in value.items():
+            yield "", str(name)
+            yield from leaves(f"{parent or key}.{name}", item, str(name))
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for item in value:
+            yield from leaves(key, item, parent)
+    else:
+        yield key, value
+
+
+SECRETS = (
+    "ada@example.com",
+    "4111 1111 1111 1111",
+    "+2348035551234",
+    "BVN 22450546173",
+    "password=Zx9!kd82",
+    "GB29NWBK60161331926819",
+)
+Wrapping = Callable[[str], str]
+DISGUISES: tuple[Wrapping, ...] = (
+    str,
+    lambda text: text[:3] + "\u200b" + text[3:],
+    lambda text: "".join(chr(0xFF10 + int(sign)) if sign in "0123456789" else sign for sign in text),
+    lambda text: text.replace("@", "\uff20"),
+)
+WRAPPINGS: tuple[Wrapping, ...] = (
+    lambda text: f"could not read {text} today",
+    lambda text: json.dumps({"k": text, "n": 1}),
+    lambda text: json.dumps([[text]]),
+    lambda text: "".join(f"%{byte:02X}" for byte in text.encode()),
+    lambda text: base64.b64encode(text.encode()).decode(),
+    lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
+    lambda text: "q=" + base64.b64encode(text.encode()).decode(),
+    lambda text: text.encode().hex(),
+)
+CONTAINED: tuple[Callable[[Any], Any], ...] = (
+    lambda value: value,
+    lambda value: [1, value],
+    lambda value: (value, None),
+    lambda value: {"a": value, "b": 2},
+    lambda value: {"list": [{"deep": value}, "ok"]},
+    lambda value: {value: 1} if isinstance(value, str) else {"d": value},
+    lambda value: {value} if isinstance(value, (str, bytes)) else [value],
+    lambda value: value.encode() if isinstance(value, str) else value,
+)
 
 
 @ANY_TIME
@@ -90,13 +135,40 @@ def test_the_input_is_not_changed(key: str, value: Any) -> None:
 @ANY_TIME
 @given(key=KEYS, value=VALUES)
 def test_no_output_holds_what_a_detector_finds(key: str, value: object) -> None:
-    """Each text that is left passes the detectors on its own, dict keys included."""
-    kept = clean_value("e", key, value)
-    for _, leaf in leaves(key, kept):
+    """All that is left passes the detectors under its own key, and text under none too; names in dicts as well."""
+    for name, leaf in leaves(key, clean_value("e", key, value)):
         if isinstance(leaf, str):
             assert find(leaf) is None
-    if isinstance(kept, dict):
-        assert all(find(str(name)) is None for name in kept)
+            assert find(leaf, name) is None
+
+
+@ANY_TIME
+@given(
+    secret=st.sampled_from(SECRETS),
+    disguise=st.sampled_from(DISGUISES),
+    wrappings=st.lists(st.sampled_from(WRAPPINGS), max_size=3),
+    contained=st.lists(st.sampled_from(CONTAINED), max_size=4),
+    noise=VALUES,
+)
+def test_a_secret_survives_nowhere(
+    secret: str,
+    disguise: Wrapping,
+    wrappings: list[Wrapping],
+    contained: list[Callable[[Any], Any]],
+    noise: object,
+) -> None:
+    """Disguised, wrapped three times, put anywhere into a container: it goes, and what is harmless beside it stays."""
+    text = disguise(secret)
+    for wrap in wrappings:
+        text = wrap(text)
+    planted: Any = text
+    for contain in contained:
+        planted = contain(planted)
+    kept = clean_value("e", "label", {"noise": noise, "planted": planted, "tier": "tier_2"})
+    assert isinstance(kept, dict)
+    assert kept["tier"] == "tier_2"
+    left = [leaf.decode() if isinstance(leaf, bytes) else leaf for _, leaf in leaves("", kept.get("planted"))]
+    assert text not in left
 
 
 @ANY_TIME
