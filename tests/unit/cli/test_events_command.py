@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ VALUES = ("ada.obi@example.com", "+2348031234567", "support@zentra.example", "qu
 
 
 @pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """An application whose events were partly refused, as the account of its spool tells."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
@@ -44,6 +45,10 @@ def counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (folder,) = project_folders(load())
     folder.mkdir(parents=True)
     Account(folder).save()
+    before = dict(events._registry)
+    yield
+    events._registry.clear()
+    events._registry.update(before)
 
 
 def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
