@@ -7,6 +7,8 @@ anew after it left ``sys.modules``, and is gone when it is removed.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
+import pkgutil
 import sys
 import threading
 from collections.abc import Callable, Collection, Sequence
@@ -16,6 +18,8 @@ from types import ModuleType
 from typing import cast
 
 import wrapt
+
+from zentra_otel_posthog.events import nearest
 
 Executed = Callable[[str, ModuleType], None]
 
@@ -85,3 +89,26 @@ class _Loader(wrapt.ObjectProxy):  # type: ignore[type-arg]  # of any loader
         name = spec.name if spec is not None else module.__name__
         # A module may have put something else in its place.
         self._self_executed(name, sys.modules.get(name, module))
+
+
+def with_packages(module: str) -> list[str]:
+    """Return the names of the packages that a module is in, the outermost first, and its own."""
+    parts = module.split(".")
+    return [".".join(parts[: end + 1]) for end in range(len(parts))]
+
+
+def why_missing(module: str) -> str | None:
+    """Return why a module cannot be imported, as far as can be told without importing anything, or None."""
+    for name in with_packages(module):
+        if name in sys.modules:
+            continue
+        package, _, last = name.rpartition(".")
+        try:
+            if importlib.util.find_spec(name) is not None:
+                return None
+        except (ImportError, ValueError):  # what it is to be in is no package
+            pass
+        path = getattr(sys.modules.get(package), "__path__", ()) if package else sys.path[:1]
+        siblings = [sibling.name for sibling in pkgutil.iter_modules(path)]
+        return f"there is no module {name!r}; {nearest(last, siblings)}"
+    return None

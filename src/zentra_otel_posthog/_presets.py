@@ -83,6 +83,9 @@ class Preset:
         """Return what became of the preset."""
         return Instrumented(self._name, _EVENT, self._state)
 
+    def look_ahead(self) -> None:
+        """Do nothing: a preset for a library that is not installed does no harm."""
+
     def attach(self, module: ModuleType) -> None:
         """Connect to the library's signal. Nothing is raised: this runs in the user's import."""
         try:

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 import wrapt
 
 from zentra_otel_posthog import decorators, events, telemetry
+from zentra_otel_posthog._imports import why_missing
 from zentra_otel_posthog._rules import Rule
 from zentra_otel_posthog.decorators import Decorator, Switch
 from zentra_otel_posthog.events import nearest
@@ -28,7 +29,7 @@ class Instrumented:
         name: The rule's target, or the preset.
         event: What it records.
         state: ``pending import`` until its module is imported.
-        reason: Why it is not wrapped.
+        reason: Why it is not wrapped, or never will be.
     """
 
     name: str
@@ -56,7 +57,13 @@ class Target:
 
     def state(self) -> Instrumented:
         """Return what became of the rule."""
-        return Instrumented(self._rule.target, self._rule.event, self._state, self._reason)
+        reason = why_missing(self.module) if self._state == "pending import" else self._reason
+        return Instrumented(self._rule.target, self._rule.event, self._state, reason)
+
+    def look_ahead(self) -> None:
+        """Tell where the module cannot be imported, now that a package that it is to be in has been."""
+        if (reason := why_missing(self.module)) is not None:
+            self._tell("not wrapped", reason)
 
     def attach(self, module: ModuleType) -> None:
         """Wrap the function in a module that has been executed. Nothing is raised: this runs in the user's import."""

@@ -88,7 +88,7 @@ class _Function(wrapt.FunctionWrapper[..., Any]):
     __bound_function_wrapper__ = _BoundFunction
 
     def __init__(self, wrapped: Any, decorator: Decorator, plan: Plan, function: object, switch: Switch | None) -> None:
-        # A call asks the switch (60 ns); None is not asked.
+        # Each call asks the switch (0.1 µs); None is not asked.
         super().__init__(wrapped, wrapper_of(plan, function), switch)
         self._self_decorator = decorator
 

@@ -11,7 +11,7 @@ from typing import Any
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]  # it carries no types
 
 from zentra_otel_posthog import runtime, telemetry
-from zentra_otel_posthog._imports import ModuleHooks
+from zentra_otel_posthog._imports import ModuleHooks, with_packages
 from zentra_otel_posthog._presets import Preset
 from zentra_otel_posthog._targets import Instrumented, Target
 from zentra_otel_posthog.config import Settings
@@ -48,7 +48,7 @@ class ZentraInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # likewise
         self._instrumented = [*map(Target, settings.instrument), *map(Preset, settings.presets)]
         if not self._instrumented:
             return
-        modules = {one.module for one in self._instrumented}
+        modules = {name for one in self._instrumented for name in with_packages(one.module)}
         self._hooks = ModuleHooks(modules, self._executed)
         self._hooks.install()
         for name in modules:
@@ -70,5 +70,7 @@ class ZentraInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # likewise
             for one in self._instrumented:
                 if one.module == name:
                     one.attach(module)
+                elif one.module.startswith(f"{name}."):
+                    one.look_ahead()
         except Exception as error:
             telemetry.internal_error("instrumenting a module", error)

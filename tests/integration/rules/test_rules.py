@@ -226,10 +226,53 @@ class TestNotWrapped:
         assert record.getMessage().startswith(f"[[instrument]] 'shop:{target}' in configure() is not wrapped: ")
         assert message in record.getMessage()
 
-    def test_a_module_that_is_never_imported(self, instrument: Instrument) -> None:
-        """It waits, and its state says so."""
-        instrumentor = instrument("no_such_module:function")
-        assert instrumentor.states() == [Instrumented("no_such_module:function", "payment", "pending import")]
+    @pytest.mark.parametrize("imported", ["before", "after"])
+    @pytest.mark.parametrize(
+        ("module", "message"),
+        [
+            ("bazaar.paymnts", "there is no module 'bazaar.paymnts'; did you mean 'payments'?"),
+            ("bazaar.rails.bank", "there is no module 'bazaar.rails'; there are: payments"),
+            ("bazaar.payments.bank", "there is no module 'bazaar.payments.bank'; there are none"),
+        ],
+    )
+    def test_a_module_that_is_not_there(
+        self,
+        instrument: Instrument,
+        write: Write,
+        caplog: pytest.LogCaptureFixture,
+        module: str,
+        message: str,
+        imported: str,
+    ) -> None:
+        """As soon as the package is imported in which it would be, it is told, once, with the nearest name."""
+        write("bazaar.payments", "")
+        write("bazaar.__init__", "")
+        if imported == "before":
+            importlib.import_module("bazaar.payments")
+        instrumentor = instrument(f"{module}:charge")
+        importlib.import_module("bazaar.payments")
+        importlib.reload(importlib.import_module("bazaar"))
+        (record,) = [one for one in caplog.records if "not wrapped" in one.getMessage()]
+        assert message in record.getMessage()
+        assert [(one.state, one.reason) for one in instrumentor.states()] == [("not wrapped", message)]
+
+    def test_a_module_that_waits(self, instrument: Instrument, write: Write, caplog: pytest.LogCaptureFixture) -> None:
+        """A module that nobody has imported yet is no warning, and is not imported to find out."""
+        write("bazaar.payments", "")
+        write("bazaar.__init__", "")
+        instrumentor = instrument("bazaar.payments:charge")
+        importlib.import_module("bazaar")
+        assert instrumentor.states() == [Instrumented("bazaar.payments:charge", "payment", "pending import")]
+        assert [one for one in caplog.records if "instrument" in one.getMessage()] == []
+        assert "bazaar.payments" not in sys.modules
+
+    def test_a_package_that_is_not_there(self, instrument: Instrument) -> None:
+        """It may come to the path later: its state says that it waits, and why it may wait for ever."""
+        (state,) = instrument("no_such_package.payments:charge").states()
+        assert (state.state, str(state.reason).split(";")[0]) == (
+            "pending import",
+            "there is no module 'no_such_package'",
+        )
 
     def test_a_module_whose_attributes_raise(self, instrument: Instrument, write: Write) -> None:
         """An error of the application's own is told by its type; its message may be about a customer."""
