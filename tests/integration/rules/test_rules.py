@@ -15,6 +15,7 @@ import pytest
 import wrapt
 
 from zentra_otel_posthog import ZentraInstrumentor
+from zentra_otel_posthog._imports import ModuleHooks
 from zentra_otel_posthog._targets import Instrumented
 from zentra_otel_posthog.testing import captured_events
 
@@ -67,6 +68,18 @@ class TestModules:
         instrument("shop:function")
         assert events_of(lambda: shop().function("usr_1", 5)) == ONCE
         assert seen == [shop()]
+
+    def test_each_execution_is_told_once(self, shop: Shop) -> None:
+        """Also where another finder searches the whole import path again, as wrapt's does."""
+        wrapt.register_post_import_hook(lambda _: None, "shop")
+        told: list[str] = []
+        hooks = ModuleHooks({"shop"}, lambda name, _: told.append(name))
+        hooks.install()
+        shop()
+        importlib.reload(shop())
+        hooks.remove()
+        importlib.reload(shop())
+        assert told == ["shop", "shop"]
 
     def test_nothing_is_left_behind(self, instrument: Instrument) -> None:
         """Taken back, the import system is as it was."""

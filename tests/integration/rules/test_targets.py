@@ -161,3 +161,12 @@ class TestReexports:
         instrument("bazaar.payments:charge")
         assert events_of(lambda: web.charge("usr_1", 5)) == ONCE
         assert events_of(lambda: sys.modules["bazaar.payments"].charge("usr_1", 5)) == ONCE
+
+    @pytest.mark.usefixtures("package")
+    def test_what_is_off_is_not_decorated(self, events_of: EventsOf, instrument: Instrument) -> None:
+        """A name that still holds what an earlier rule wrapped can be the target of another."""
+        instrumentor = instrument("bazaar.payments:charge")
+        web = importlib.import_module("web")
+        instrumentor.uninstrument()
+        assert states(instrument("web:charge")) == ["wrapped"]
+        assert events_of(lambda: web.charge("usr_1", 5)) == ONCE
