@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final, NamedTuple, dataclass_transform
 
 import msgspec
 
-from zentra_otel_posthog.kinds import KINDS, Currency, Kind, MinorUnits, Platform, Slug, SlugList
+from zentra_otel_posthog.kinds import KINDS, Currency, Kind, MinorUnits, Partner, Platform, Slug, SlugList
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*", re.ASCII)
 _PROPERTY_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)
@@ -260,8 +260,8 @@ def _kind_of(cls: type, property_name: str, hint: object) -> Kind:
                 return annotation
     raise TypeError(
         f"property {property_name!r} of {cls.__qualname__} has no kind: annotate it with one of "
-        "zentra_otel_posthog.kinds (MinorUnits, Currency, Slug, SlugList, Count, Flag, Country, Platform, Text, "
-        "Identifier, Pseudonym, LastFour)"
+        "zentra_otel_posthog.kinds (MinorUnits, Currency, Slug, SlugList, Partner, Count, Flag, Country, Platform, "
+        "Text, Identifier, Pseudonym, LastFour)"
     )
 
 
@@ -297,7 +297,7 @@ class TransferCompleted(Event, name="transfer.completed"):
     """A bank transfer completed. ``destination`` is a kind of destination or a bank's code, never an account."""
 
     amount_minor: MinorUnits
-    destination: Slug
+    destination: Partner
     currency: Currency | None = None
 
 
@@ -319,7 +319,7 @@ class UserSignedUp(Event, name="user.signed_up", set_once={"signup_channel": "ch
     """A user registered."""
 
     channel: Slug
-    referral: Slug | None = None
+    referral: Partner | None = None
 
 
 class SessionAuthenticated(Event, name="session.authenticated"):

@@ -19,12 +19,16 @@ from uuid import UUID
 
 from zentra_otel_posthog import _codes
 from zentra_otel_posthog.sanitize import actions, detectors, identifiers
+from zentra_otel_posthog.sanitize.normalize import fold
+from zentra_otel_posthog.sanitize.numbers import find_number
+from zentra_otel_posthog.sanitize.persons import is_person
 from zentra_otel_posthog.sanitize.pseudonyms import PSEUDONYM
 
 Normalised = str | int | bool | list[str]
 Result = TypeVar("Result", bound=Normalised)
 
 _INT64_MAX: Final = 2**63 - 1
+_USUAL_AMOUNT: Final = 10**14  # a trillion of most currencies; card numbers begin there
 _EXACT_FLOAT_MAX: Final = 2**53  # past it neighbouring integers share one float
 _COUNT_MAX: Final = 999_999  # six digits: no account, phone or identity number fits in a count
 _CURRENCY_CODES: Final = _codes.CURRENCIES | _codes.WITHDRAWN_CURRENCIES
@@ -95,7 +99,7 @@ def _refusing(rule: str) -> Callable[[Callable[[object], Result]], Callable[[obj
 
 def _minor_units(value: object) -> int:
     # The usual case, and what an event holds once it is normalised.
-    if type(value) is int and 0 <= value <= _INT64_MAX:
+    if type(value) is int and 0 <= value <= _USUAL_AMOUNT:
         return value
     return _minor_units_of(value)
 
@@ -122,6 +126,8 @@ def _minor_units_of(value: object) -> int:
         number = operator.index(value)  # type: ignore[arg-type]  # a TypeError is a refusal
     if not 0 <= number <= _INT64_MAX:
         raise Refused("minor_units")
+    if number > _USUAL_AMOUNT and find_number(str(number)) == "pan":
+        raise Refused("pan")
     return number
 
 
@@ -220,6 +226,14 @@ def _slug_of_text(text: str) -> str:
     return slug
 
 
+@_refusing("partner")
+def _partner(value: object) -> str:
+    slug = _slug(value)
+    if isinstance(value := _plain(value), str) and is_person(fold(value.strip())):
+        raise Refused("name")
+    return slug
+
+
 @_refusing("slug_list")
 def _slug_list(value: object) -> list[str]:
     value = _plain(value)
@@ -260,7 +274,9 @@ def _text(value: object, rule: str) -> str:
 
 def _clean_text(name: str, value: object) -> str:
     text = _text(value, "text")
-    if PSEUDONYM.fullmatch(text) or (rule := detectors.find(text, name)) is None:
+    if PSEUDONYM.fullmatch(text):
+        return text
+    if (rule := detectors.find(text, name)) is None:
         return text
     if (replaced := actions.act(rule, name, text, declared=True)) is None:
         raise Refused(rule)
@@ -269,7 +285,7 @@ def _clean_text(name: str, value: object) -> str:
 
 def _identifier(name: str, value: object) -> str:
     text = _text(value, "identifier")
-    if PSEUDONYM.fullmatch(text) or (rule := identifiers.personal(text)) is None:
+    if PSEUDONYM.fullmatch(text) or (rule := identifiers.personal_id(text)) is None:
         return text
     if (replaced := actions.pseudonym(name, text)) is None:
         raise Refused(rule)
@@ -297,6 +313,7 @@ _COUNTRY = Kind("country", _country, "an ISO 3166-1 alpha-2 code")
 _COUNT = Kind("count", _count, "a whole number from 0 to 999,999")
 _FLAG = Kind("flag", _flag, "true or false")
 _SLUG = Kind("slug", _slug, "a lower-case code, at most 64 characters, no long number")
+_PARTNER = Kind("partner", _partner, "such a code, not written like a person's name")
 _SLUG_LIST = Kind("slug_list", _slug_list, "at most 32 such codes")
 _PLATFORM = Kind("platform", _platform, "ios, android or web")
 
@@ -313,7 +330,7 @@ _LAST_FOUR = _by_property("last_four", _last_four, "**** and the last four chara
 KINDS: Final[Mapping[str, Kind]] = {
     kind.name: kind
     for kind in (
-        _MINOR_UNITS, _CURRENCY, _COUNTRY, _COUNT, _FLAG, _SLUG, _SLUG_LIST, _PLATFORM,
+        _MINOR_UNITS, _CURRENCY, _COUNTRY, _COUNT, _FLAG, _SLUG, _PARTNER, _SLUG_LIST, _PLATFORM,
         _TEXT, _IDENTIFIER, _PSEUDONYM, _LAST_FOUR,
     )
 }  # fmt: skip
@@ -336,6 +353,10 @@ Flag = Annotated[bool, _FLAG]
 
 Slug = Annotated[str, _SLUG]
 """A code of at most 64 characters, lower case; free text is folded to one, personal data is refused."""
+
+Partner = Annotated[str, _PARTNER]
+"""A slug for whoever stands at the other end: a bank, a merchant, a referral programme. What is written like a person's
+name (``Ada Obi``) is refused; so is a title of two capitalised words that nobody knows, for which a code is safer."""
 
 SlugList = Annotated[list[str], _SLUG_LIST]
 """At most 32 slugs. One refused item refuses the list."""

@@ -20,10 +20,10 @@ PLAN: dict[str, tuple[str, dict[str, str], set[str]]] = {  # event: its class, i
     "payment.pending": ("PaymentPending", {"amount_minor": "minor_units", "currency": "currency", "method": "slug"}, {"amount_minor", "currency", "method"}),
     "payment.completed": ("PaymentCompleted", {"amount_minor": "minor_units", "currency": "currency", "method": "slug"}, {"amount_minor", "currency", "method"}),
     "payment.failed": ("PaymentFailed", {"reason": "slug", "amount_minor": "minor_units", "currency": "currency", "method": "slug"}, {"reason", "amount_minor"}),
-    "transfer.completed": ("TransferCompleted", {"amount_minor": "minor_units", "destination": "slug", "currency": "currency"}, {"amount_minor", "destination"}),
+    "transfer.completed": ("TransferCompleted", {"amount_minor": "minor_units", "destination": "partner", "currency": "currency"}, {"amount_minor", "destination"}),
     "card.issued": ("CardIssued", {"cardType": "slug", "tier": "slug"}, {"cardType", "tier"}),
     "kyc.verified": ("KycVerified", {"tier": "slug", "documents": "slug_list"}, {"tier", "documents"}),
-    "user.signed_up": ("UserSignedUp", {"channel": "slug", "referral": "slug"}, {"channel"}),
+    "user.signed_up": ("UserSignedUp", {"channel": "slug", "referral": "partner"}, {"channel"}),
     "session.authenticated": ("SessionAuthenticated", {"method": "slug", "deviceType": "slug"}, {"method"}),
 }  # fmt: skip
 ORIGIN = "a test's file"
@@ -240,7 +240,7 @@ class TestForget:
 
     def test_a_repeated_declaration_stays_with_its_first_owner(self) -> None:
         """A file that repeats an event of the tracking plan word for word does not take it away in the end."""
-        kinds = {"channel": "slug", "referral": "slug"}
+        kinds = {"channel": "slug", "referral": "partner"}
         events.declare_from_mapping(
             {"name": "user.signed_up", "properties": kinds, "set_once": {"signup_channel": "channel"}}, origin=ORIGIN
         )

@@ -6,7 +6,6 @@ import enum
 import itertools
 import re
 import string
-import typing
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
@@ -203,6 +202,18 @@ def test_hostile_values_are_refused_or_understood() -> None:
     assert escaped == []
 
 
+@pytest.mark.parametrize(
+    ("value", "slug"),
+    [
+        ("Access Bank", "access_bank"), ("friend", "friend"), ("Black Friday", "black_friday"), ("NG", "ng"),
+        ("Adaugo Nwachukwu-Bello", None), ("Mr Obi", None), ("OBI, Ada", None), ("Ada J. Obi", None),
+    ],
+)  # fmt: skip
+def test_a_partner_is_no_person(value: str, slug: str | None) -> None:
+    """Who stands at the other end leaves as a code, and not at all where it is written like a person's name."""
+    assert ([accepted("partner", value)] if slug else [refusal("partner", value)]) == [slug or "name"]
+
+
 WORDS = st.sampled_from(
     ["Ada", "pk", "test", "sk", "live", "token", "bank", "12", "123", "4567", ";", "-", ".", "é", "GB82", "WEST"]
 )
@@ -258,6 +269,7 @@ def _is_accepted(kind: str, value: object) -> bool:
 
 _SHAPES = {
     "slug": SLUG,
+    "partner": SLUG,
     "text": re.compile(r"\S(?:.{0,198}\S)?", re.DOTALL),
     "identifier": re.compile(r"\S(?:.{0,198}\S)?", re.DOTALL),
     "pseudonym": re.compile("psn1_[0-9a-f]{40}"),  # of another process: there is no key here
@@ -273,7 +285,7 @@ def _in_shape(kind: str, value: Any) -> bool:
             return type(value) is bool
         case "slug_list":
             return type(value) is list and len(value) <= 32 and all(_in_shape("slug", item) for item in value)
-    if type(value) is not str or (kind == "slug" and LONG_NUMBER.search(value)):
+    if type(value) is not str or (kind in {"slug", "partner"} and LONG_NUMBER.search(value)):
         return False
     if kind in _SHAPES:
         return _SHAPES[kind].fullmatch(value) is not None
@@ -282,19 +294,7 @@ def _in_shape(kind: str, value: Any) -> bool:
 
 def test_the_annotations_carry_their_kinds() -> None:
     """Each public alias bears the kind of its name, so an annotation and a TOML file mean the same."""
-    names = [
-        "MinorUnits",
-        "Currency",
-        "Country",
-        "Count",
-        "Flag",
-        "Slug",
-        "SlugList",
-        "Platform",
-        "Text",
-        "Identifier",
-        "Pseudonym",
-        "LastFour",
-    ]
-    carried = [typing.get_args(getattr(kinds, name))[1] for name in names]
-    assert {kind.name: kind for kind in carried} == dict(KINDS)
+    aliases = {name: alias for name, alias in vars(kinds).items() if hasattr(alias, "__metadata__")}
+    assert {
+        re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower(): alias.__metadata__[0] for name, alias in aliases.items()
+    } == dict(KINDS)

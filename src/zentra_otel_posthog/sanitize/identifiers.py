@@ -24,6 +24,10 @@ _DISTINCT_ID_LENGTH: Final = 200  # PostHog cuts longer ones, which would merge 
 _GROUP_KEY_LENGTH: Final = 400  # likewise
 # Phone, account, BVN, NIN and card numbers have so many digits; counters of a database rarely do.
 _PERSONAL_NUMBER: Final = re.compile(r"[0-9]{9,16}")
+# What ids of databases, identity providers and e-mail addresses are made of. Every full name has a space in it, and a
+# good password some other sign.
+_ID: Final = re.compile(r"[\w.:|/+=~$@#*%-]+")
+_DATE: Final = re.compile(r"[0-9]{4}([-/.])[0-9]{2}\1[0-9]{2}|[0-9]{2}([-/.])[0-9]{2}\2[0-9]{4}")
 # A UUID, a hexadecimal id or a ULID, perhaps behind a short prefix: by chance one in three thousand passes an IBAN's or
 # a card's checksum, and its person would vanish from analytics.
 _OPAQUE: Final = re.compile(
@@ -105,10 +109,9 @@ class IdentifierGate:
             return text, None
         if len(text) > length:
             rule: str | None = "length"
-        elif purpose == "distinct_id" and len(text.split()) > 1:
-            rule = "free_text"  # no opaque id has a space in it, and every full name has
         else:
-            rule = personal(text)
+            # A tenant is a company, and may be called "Acme Bank".
+            rule = personal(text) if purpose == "tenant" else personal_id(text)
         if rule is None:
             return text, None
         return (self._pseudonyms.of(purpose, text), rule) if self._pseudonyms is not None else (None, rule)
@@ -131,4 +134,11 @@ def personal(text: str) -> str | None:
         return None
     if _PERSONAL_NUMBER.fullmatch(text):
         return "personal_number"
+    if _DATE.fullmatch(text):
+        return "birth_date"
     return detectors.find(text)
+
+
+def personal_id(text: str) -> str | None:
+    """Return the same of the identifier of a person or a thing, which is one word."""
+    return personal(text) if _ID.fullmatch(text) else "free_text"

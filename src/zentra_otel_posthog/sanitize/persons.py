@@ -73,6 +73,26 @@ _NO_PERSON: Final = words(
     "external unknown other number code name date type status amount details information check checks process "
     "processor provider partner retry reason description address phone email password token session device "
     "login signup sign log read write "
+    # words of decline reasons, channels, documents, methods and plans, as people title them
+    "buy sell order standing direct fraud fraudulent suspected suspicious velocity exceeded issuer acquirer issued "
+    "unavailable security violation time cut hold sanctions hit regulatory block compliance legal policy "
+    "wrong incorrect missing duplicate format malfunction closed frozen dormant restricted lost stolen damaged "
+    "cancelled canceled abandoned aborted reversal refund refunded chargeback dispute partial full amount currency "
+    "rate quota cap daily weekly monthly yearly annual one two three four five factor strong weak link magic key pass "
+    "passkey code scan qr ussd wire domestic instant faster sepa swift ach same other own joint shared personal "
+    "private public retail corporate student youth junior senior family children super power early late adopter "
+    "saver savers starter plus pro max lite ultra elite select prime free trial paid metal black white blue green red "
+    "search organic social email campaign referral friend friends affiliate influencer ad ads advert radio "
+    "billboard street word mouth event promo promotion summer winter spring autumn holiday sale season "
+    "birth marriage death certificate residence permit licence license drivers driver national voters voter proof "
+    "statement utility tax clearance selfie video photo document match liveness desktop tablet laptop phone smart "
+    "tv watch pc browser client terminal pos kiosk branch agent teller call center centre whatsapp chat telegram "
+    "twitter instagram linkedin tiktok youtube android ios windows linux mac chrome safari firefox edge samsung "
+    "huawei wise wells fargo chase monzo revolut santander barclays kuda opay palmpay moniepoint "
+    "deutsche commerce central reserve treasury gift voucher coupon points reward rewards loyalty cashback bonus "
+    "salary payroll rent school fee bills top up withdrawal deposit inter intra cross border local foreign remote "
+    "manual automatic auto recurring subscription invoice checkout cart basket merchant supplier vendor "
+    "europe asia uk usa eu canada india brazil mexico france germany spain italy portugal"
 )
 
 
