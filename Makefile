@@ -26,6 +26,7 @@ format: $(VENV)/.dev
 bench: $(VENV)/.bench  ## ratios against the hand-written span and the official client
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/processor.py
+	$(BIN)/python benchmarks/sanitizer.py
 
 wheel: $(VENV)/.dev
 	rm -rf dist
