@@ -66,14 +66,14 @@ class PostHogSpanProcessor(SpanProcessor):
             if self._identities and (span_context := span.get_span_context()) is not None:
                 surrounding = self._identities.pop(span_context.span_id, NOBODY)
             # Most spans have no events. The public property copies them under a lock, 0.6 µs even then; what it copies
-            # is read as it lies, where it lies there.
+            # is read as it lies, where it lies there: an ended span takes no more.
             try:
                 events = span._events._dq  # type: ignore[attr-defined]  # noqa: SLF001
             except AttributeError:
                 events = span.events
             if not events:
                 return
-            for event in tuple(events):
+            for event in events:
                 name = event.name
                 if type(name) is not RecordedName and schema_of(name) is not None:
                     _capture_events(span, surrounding)
