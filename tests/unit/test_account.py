@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
+import os
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from zentra_otel_posthog import capture, telemetry
+from zentra_otel_posthog import capture, configure, flush, telemetry
 from zentra_otel_posthog.delivery import account
 from zentra_otel_posthog.delivery.account import Account
+from zentra_otel_posthog.inspector import Receiver
 from zentra_otel_posthog.testing import captured_events
 
 
@@ -93,3 +96,24 @@ def test_no_value_in_it(tmp_path: Path) -> None:
     assert '"plan"' in written
     assert "ada.obi" not in written
     assert "platinum-xyz" not in written
+
+
+def test_a_process_saves_when_it_flushes(tmp_path: Path) -> None:
+    """Also one that lives for a moment only, and one whose account another process holds."""
+    with Receiver() as receiver:
+        configure(api_key="phc_invented", host=receiver.url, spool_dir=tmp_path / "spool", flush_interval=3600)
+        capture("basket.paid", distinct_id="usr_1")
+        assert flush(5)
+        (folder,) = (tmp_path / "spool").iterdir()
+        before = account.read(folder)
+        assert before is not None
+        assert before.of(telemetry.CAPTURES)["delivered",] >= 1
+        descriptor = os.open(folder / "account.lock", os.O_RDWR)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        capture("basket.paid", distinct_id="usr_1")
+        assert flush(10)
+        os.close(descriptor)
+        assert flush(5)
+        after = account.read(folder)
+        assert after is not None
+        assert after.of(telemetry.CAPTURES)["delivered",] - before.of(telemetry.CAPTURES)["delivered",] == 1

@@ -8,10 +8,12 @@ import logging
 import os
 import stat
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from zentra_otel_posthog import telemetry
 from zentra_otel_posthog.config import Settings
+from zentra_otel_posthog.delivery.account import Account
 from zentra_otel_posthog.delivery.capture import Capture, encode_line
 from zentra_otel_posthog.delivery.dead_letters import DeadLetterFile, DeadLetters, NoDeadLetters
 from zentra_otel_posthog.delivery.memory import MemorySpool
@@ -46,6 +48,7 @@ class SpoolSink:
             flush_at=settings.flush_at,
             flush_interval=settings.flush_interval,
             max_retries=settings.max_retries,
+            save_account=_account(self._spool),
         )
         self._sender.start()
         telemetry.measure(self._spool)
@@ -107,6 +110,12 @@ def _spool(settings: Settings) -> tuple[Spool, DeadLetters]:
         ", ".join(failures),
     )
     return MemorySpool(settings.spool_max_bytes), NoDeadLetters()
+
+
+def _account(spool: Spool) -> Callable[[], None]:
+    if isinstance(spool, FileSpool):
+        return Account(spool.directory).save
+    return lambda: None
 
 
 def project_folders(settings: Settings) -> list[Path]:

@@ -1,7 +1,8 @@
 """The account: what was refused, lost and delivered, summed over processes, in a file beside the spool.
 
 Metrics end with their process and need a backend; a compliance review and ``doctor`` ask later, from another process.
-The file has names and numbers, never a value. A process that is killed takes along what it counted since the last save.
+The file has names and numbers, never a value. The sender's thread saves once a minute and after each flush; a process
+that is killed takes along what it counted since.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -22,6 +24,7 @@ from zentra_otel_posthog import telemetry
 _FILE: Final = "account.json"
 _LOCK: Final = "account.lock"
 _KEPT: Final = (telemetry.REFUSED, telemetry.UNDECLARED, telemetry.LOST, telemetry.CAPTURES)
+_PATIENCE: Final = 1.0  # seconds
 _ROWS_MAX: Final = 10_000  # of one metric; past it new names are summed under "(other)", as in a process
 
 Row = tuple[tuple[str, ...], int]
@@ -105,7 +108,23 @@ def _write(directory: Path, totals: Totals) -> None:
 def _locked(directory: Path) -> Iterator[None]:
     descriptor = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        _lock(descriptor)
+        try:
+            yield
+        finally:
+            # Explicitly: a child that was forked meanwhile holds a copy of the descriptor, and the lock with it.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    """Lock, but wait for no process that was stopped with the lock in its hands: the sender's thread saves."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)

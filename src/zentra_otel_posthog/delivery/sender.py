@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import Final
 
 from zentra_otel_posthog import telemetry
@@ -24,6 +24,7 @@ _PACE: Final = 0.1  # seconds
 _BACKOFF_FIRST: Final = 0.5  # seconds
 _BACKOFF_MAX: Final = 60.0
 _BACKOFF_DOUBLINGS: Final = 16  # the maximum is reached long before, and a float's exponent ends
+_SAVE_INTERVAL: Final = 60.0  # seconds
 _REST: Final = 300.0  # seconds, for a segment that failed too often
 
 
@@ -38,6 +39,7 @@ class Sender:
         flush_interval: Seconds after which one is due anyway.
         max_retries: Failed attempts in a row over which the pause between them grows; after them a segment rests and
             those behind it are tried.
+        save_account: Keeps what was counted; called once a minute, and after a flush.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Sender:
         flush_at: int,
         flush_interval: float,
         max_retries: int,
+        save_account: Callable[[], None],
     ) -> None:
         # Not at the top: it loads the propagators, ours among them, and would meet this package half imported. Nor in
         # the thread: a fork would leave the child an import that nobody finishes.
@@ -61,6 +64,8 @@ class Sender:
         self._flush_at = flush_at
         self._flush_interval = flush_interval
         self._max_retries = max_retries
+        self._save_account = save_account
+        self._save_at = 0.0
         self._stopping = False
         self._trouble_told: set[type[Exception]] = set()
         self._reset()
@@ -146,7 +151,9 @@ class Sender:
         try:
             while self._wait():
                 request = self._requested
-                drained = self._round()
+                flushing = self._flushing > 0
+                drained = self._round(flushing=flushing)
+                self._save(at_once=flushing)  # before the flush returns, for the process may end then
                 with self._changed:
                     if drained:
                         self._drained = max(self._drained, request)
@@ -156,11 +163,22 @@ class Sender:
                 if self._thread is threading.current_thread():
                     self._thread = None
 
-    def _round(self) -> bool:
+    def _save(self, *, at_once: bool) -> None:
+        now = time.monotonic()
+        if at_once or now >= self._save_at:
+            self._save_at = now + _SAVE_INTERVAL
+            try:
+                self._save_account()
+            except OSError:
+                pass  # the next one adds what this one could not
+            except Exception as error:
+                telemetry.internal_error("account", error)
+
+    def _round(self, *, flushing: bool) -> bool:
         """Deliver. Return whether the spool is empty."""
         try:
             with self._suppress_instrumentation():
-                return self._drain(flushing=self._flushing > 0)
+                return self._drain(flushing=flushing)
         except OSError as error:
             # The folder cannot be read now, or the process is out of descriptors.
             self._postpone(Postponed(f"the spool: {type(error).__name__}"))
@@ -222,8 +240,12 @@ class Sender:
         try:
             Attempt(self._wire, segment, progress, believed=self._believed).run()
             if progress.refused:
-                self._set_aside(progress)
+                self._dead_letters.write(list(progress.refused.values()))
             segment.remove()
+        except OSError as error:
+            # A sector that cannot be read, a folder that became read-only, a full disk: this segment's affair.
+            segment.release()
+            raise Postponed(f"the spool: {type(error).__name__}") from None
         except BaseException:
             segment.release()
             raise
@@ -239,12 +261,6 @@ class Sender:
         telemetry.delivered(progress.accepted, time.time() - segment.opened)
         for reason, count in Counter(letter.reason for letter in progress.refused.values()).items():
             telemetry.lost(reason, count)
-
-    def _set_aside(self, progress: Progress) -> None:
-        try:
-            self._dead_letters.write(list(progress.refused.values()))
-        except OSError as error:
-            raise Postponed(f"the dead letters: {type(error).__name__}") from None
 
     def _let_rest(self, name: str, *, at_once: bool) -> None:
         """Keep a segment that fails again and again from holding up those behind it."""
