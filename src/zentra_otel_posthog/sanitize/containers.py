@@ -11,6 +11,10 @@ MOST_CHARACTERS: Final = 65_536
 
 LEAST_DIGITS_OF_AN_ID: Final = 5
 
+# Keys under which a dict names what the value beside it is, and keys of that value.
+_NAMING: Final = ("name", "key", "field", "type", "id", "label", "attribute", "property", "question", "kind")
+_VALUES: Final = frozenset({"value", "values", "val", "answer", "number", "content", "input"})
+_LONGEST_NAME: Final = 48
 _DROPPED: Final = object()
 
 _SEQUENCES: Final = (list, tuple, set, frozenset)
@@ -19,6 +23,14 @@ CONTAINERS: Final = (dict, *_SEQUENCES)
 
 class TooLargeError(ValueError):
     """A container has more nodes or characters than are looked at."""
+
+
+def _said(value: dict[object, object]) -> str | None:
+    """What a dict says in words that its value is: `{"name": "bvn", "value": "22450546173"}`."""
+    if _VALUES.isdisjoint(value):
+        return None
+    names = (value.get(naming) for naming in _NAMING)
+    return next((name for name in names if isinstance(name, str) and len(name) <= _LONGEST_NAME), None)
 
 
 class Walk:
@@ -70,8 +82,11 @@ class Walk:
     def _visit_dict(self, name: str, value: dict[object, object], depth: int) -> object:
         kept = {}
         changed = False
+        said = _said(value)
         for child, item in value.items():
             cleaned = self._visit_entry(name, child, item, depth)
+            if said and child in _VALUES and cleaned is not _DROPPED:
+                cleaned = self._visit(said, f"{name}.{said}", cleaned, depth)
             if cleaned is _DROPPED:
                 changed = True
                 continue

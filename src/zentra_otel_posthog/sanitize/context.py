@@ -55,7 +55,7 @@ _ALSO_BEFORE: Final = words("bvn nin vnin ssn itin tin national_id bank_account 
 # A number that one of these introduces is a quantity or a reference, whatever the sentence is about.
 _OTHER: Final = AMOUNTS | words(
     "ngn usd gbp eur kes ghs zar exceeds exceeded above below max min minimum maximum ref reference txn transaction "
-    "trace rrn stan status error http line column version than"
+    "trace rrn stan file files status error http line column version than"
 )
 _RULES: Final = {shape: rule for rule, shape in SAID.items()}
 _WORD: Final = deferred(r"[a-z]+")

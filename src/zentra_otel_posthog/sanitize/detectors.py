@@ -166,11 +166,11 @@ def _judge_leaf(key: str, value: object) -> str | None:
 def _find_in_number(value: float | Decimal, found: KeyProfile) -> str | None:
     if _is_huge(value):
         return "too_long"
-    if found.refused is not None:
-        return found.refused if _is_refused_number(str(value), found) else None
+    if found.refused is not None and _is_refused_number(str(value), found):
+        return found.refused
     if found.hints and (rule := _hinted(str(value), found.hints)):
         return rule
-    if found.formats:
+    if found.refused is not None or found.formats:
         return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)

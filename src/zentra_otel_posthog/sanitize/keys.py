@@ -233,8 +233,11 @@ def profile(key: str) -> KeyProfile:
         echoes = {rule: None for match in about for rule in match.rules}
         return KeyProfile(hints=tuple(hints), echoes=tuple(echoes), formats=_formats(words))
     after = words[strongest.end :]
+    rule = strongest.rules[0]
+    others = {match.rules[0]: None for match in direct if match.strength == _NAMED and match.rules[0] != rule}
     return KeyProfile(
-        refused=strongest.rules[0],
+        refused=rule,
         opaque=strongest.strength == _OPAQUE,
         reference=not vocabulary.REFERENCES.isdisjoint(after),
+        hints=tuple(others),  # "debit_card_pin"
     )

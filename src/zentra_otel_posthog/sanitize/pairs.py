@@ -1,4 +1,4 @@
-"""Keys and values written into a text: query strings, log lines, SQL, fragments of JSON."""
+"""Keys and values written into a text: query strings, log lines, SQL, XML, tables, fragments of JSON."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from zentra_otel_posthog.sanitize.vocabulary import words
 
 # The value is looked at but not consumed: it may itself begin with a key ("body: bvn: 22412345678").
 _PAIR: Final = re.compile(
-    r"(?<![\w.-])(?P<key>[A-Za-z2][\w.\[\]-]{1,48})[\"'\])]{0,2}\s{0,2}(?P<sign>=>|[:=])\s{0,2}"
+    r"(?<![\w.-])(?P<key>[A-Za-z2][\w.\[\]-]{1,48})[\"'\])]{0,2}\s{0,2}"
+    r"(?P<sign>=>|[:=|]|>(?=[^<>]{1,128}</)|[,;]?\s{0,2}[\"']?value[\"']?\s?[:=])\s{0,2}"
     r"(?=(?P<quote>[\"'(\[{]{0,2})(?P<value>[^\s\"'&;,|(){}\[\]<>]{1,128}))"
 )
 _UNTIL: Final = re.compile(r"[^&;,|\"'\n(){}\[\]<>]{1,80}")
+_LOOSE: Final = frozenset(":|")
 _MOST_PAIRS: Final = 512
 _REACH: Final = 64
 _LONGEST_FLAG: Final = 3
@@ -34,7 +36,7 @@ def _is_opaque(match: re.Match[str], rule: str) -> bool:
 
 
 def _is_assigned(match: re.Match[str]) -> bool:
-    return match["sign"] != ":" or bool(match["quote"])
+    return match["sign"] not in _LOOSE or bool(match["quote"])
 
 
 def _names_person(text: str, match: re.Match[str]) -> bool:
@@ -59,7 +61,7 @@ def _judge(found: KeyProfile, text: str, match: re.Match[str]) -> str | None:
 
 def find_pair(text: str) -> str | None:
     """Return the rule that refuses a value by the key written before it in folded `text`, or None."""
-    if "=" not in text and ":" not in text:
+    if "=" not in text and ":" not in text and "|" not in text and "</" not in text:
         return None
     for count, match in enumerate(_PAIR.finditer(text)):
         if count >= _MOST_PAIRS:

@@ -198,7 +198,7 @@ ABOUT: Final = words(
     "confidence similarity enquiry lookup step stage screen page form field label strategy masked redacted "
     "encrypted tokenized pseudonym region city lga province continent timezone offset locale language index "
     "position rank algorithm alg scope scopes audience issued expired expiry expires expiration delivered "
-    "opened clicked bounced campaign offer event banner button tab section feature experiment variant frequency "
+    "opened clicked bounced campaign offer event banner button tab section opt feature experiment variant frequency "
     "latency duration time amount balance fee minor major volume exists missing available supported unique "
     "duplicate blocked blacklisted locked unlocked reset rule rules regex pattern entropy accuracy radius "
     "precision granted denied completed pending approved rejected submitted reviewed toggled view viewed views "
@@ -243,7 +243,7 @@ REFERENCES: Final = words("id ids ref reference uuid guid ulid")
 
 # What may follow a hint.
 ENDINGS: Final = REFERENCES | words(
-    "number no num value text info details raw input data card karte carte tarjeta cartao"
+    "number no num value text info details raw input data of de do da card karte carte tarjeta cartao"
 )
 
 # What a key's word says about the type of an innocent value.

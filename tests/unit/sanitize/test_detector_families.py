@@ -231,6 +231,31 @@ def _date(draw: Draw) -> str:
     return draw.people.date_of_birth().strftime(draw.one(["%Y-%m-%d", "%d/%m/%Y", "%d %B %Y", "%b %d, %Y", "%Y%m%d"]))
 
 
+WRITTEN = (
+    "{k}={v}", "{k}: {v}", "<req><{k}>{v}</{k}><amount>100</amount></req>", "| {k} | {v} |", "status: failed\n{k}: {v}\nretries: 3",
+    '<input name="{k}" value="{v}">', "UPDATE customers SET {k} = '{v}' WHERE id = 4", "Request({k}='{v}', retries=3)",
+    '{{"a": 1}}\n{{"{k}": "{v}"}}', "a=1&{k}={v}&b=2", 'query($x) variables: {{"name": "{k}", "value": "{v}"}}', "WARN kyc {k}={v} attempt=2",
+)  # fmt: skip
+
+
+def _written(draw: Draw) -> Sample:
+    """A number that its key names, in the ways in which messages and logs have both."""
+    keys, value = draw.random.choice(
+        [
+            ("bvnNo customer_bvn BVN", _bvn(draw)),
+            ("ninNumber nin", "6" + draw.digits(10)),
+            ("creditAccountNumber nuban", "0" + draw.digits(9)),
+            ("cardPin oldPin", draw.digits(4)),
+            ("securityCode cvv", draw.digits(3)),
+            ("loginCode otp_value", draw.digits(6)),
+            ("passportNo", "A" + draw.digits(8)),
+            ("userPassword newPwd", draw.token(9) + "!7"),
+            ("customerDob", draw.people.date_of_birth().isoformat()),
+        ]
+    )
+    return draw.one(NEUTRAL_KEYS), draw.one(WRITTEN).format(k=draw.one(keys), v=value)
+
+
 PERSONAL: dict[str, Callable[[Draw], Sample]] = {
     "card": lambda d: d.text(d.card()),
     "card grouped": lambda d: d.text(d.spaced_card()),
@@ -328,6 +353,7 @@ PERSONAL: dict[str, Callable[[Draw], Sample]] = {
             e=quote(d.people.email(), safe=""), n=d.digits(8), t="aB3" + d.token(29)
         ),
     ),
+    "key and value, written in any way": _written,
     "identity number abroad": lambda d: d.citizen(),
     "card by a foreign key": lambda d: d.keyed("numero_tarjeta numero_de_carte kreditkartennummer numero_cartao carte_bancaire", d.digits(16)),
     "card code abroad": lambda d: d.either(
@@ -377,6 +403,7 @@ SENTENCES = (
     "insufficient funds", "Do not honour", "invalid PIN", "wrong OTP entered", "BVN mismatch", "NIN not found",
     "sort code missing", "Konto gesperrt", "le compte est fermé", "wallet not funded", "national limit 5000000 reached",
     "número de teléfono obligatorio", "code de vérification expiré", "card verification value missing",
+    "password | otp | device", "<pin>set</pin>", "| pin | 3 tries |", "zip of 37 files, 42821 bytes",
     "account not found", "password too short", "Password must contain 8 characters", "timeout after 30 s",
     "HTTP 502 from upstream", "limit of NGN 50,000.00 exceeded", "amount 1500000 exceeds limit 1000000", "attempt 3 of 5",
     "OTP expired after 300 seconds", "PIN must be 4 digits", "CVV must be 3 digits", "phone number not verified",

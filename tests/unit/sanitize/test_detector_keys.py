@@ -97,6 +97,18 @@ def test_every_spelling_of_a_key(phrase: str, value: str, rule: str) -> None:
         assert detectors.find(value, key) == rule, key
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "rule"),
+    [
+        ("debit_card_pin", "8302", "pin"), ("debit_card_pin", 8302, "pin"), ("debit_card_pin", "4111111111111112", "pan"),
+        ("phone_or_bvn", "22450546173", "phone"), ("expirationDateOfCard", "05/31", "card_expiry"), ("email_opt_in", "tier_2", None),
+    ],
+)  # fmt: skip
+def test_a_key_of_two_things(key: str, value: object, rule: str | None) -> None:
+    """A key that names two kinds of personal data refuses what looks like either."""
+    assert detectors.judge(key, value)[1] == rule
+
+
 def test_escapes_let_values_about_the_thing_through() -> None:
     """A key that ends in "_status", "_type", "_count" and the like is about the thing: harmless values stay."""
     things = ["bvn", "pin", "password", "phone_number", "card_number", "token", "email", "first_name", "otp", "cvv"]
