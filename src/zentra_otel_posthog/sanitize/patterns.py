@@ -52,6 +52,7 @@ _GROUP_BEFORE: Final = deferred(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{2}[:-]\Z")
 _DOTS_OF_IPV4: Final = 3
 _COLONS_OF_IPV6: Final = 7
 _SHORTEST_MAC: Final = 14
+_SIGNS_OF_MAC: Final = 5
 _SHORTEST_WALLET: Final = 26
 _COARSE_DECIMALS: Final = 3  # a hundred metres; both have at least so many
 _HIGHEST_LATITUDE: Final = 90
@@ -119,7 +120,8 @@ def _has_ip(text: str) -> bool:
 def _has_mac(text: str) -> bool:
     if len(text) < _SHORTEST_MAC:
         return False
-    for match in _MAC.finditer(text):
+    is_grouped = text.count(":") >= _SIGNS_OF_MAC or text.count("-") >= _SIGNS_OF_MAC
+    for match in _MAC.finditer(text) if is_grouped else ():
         is_part = _GROUP_BEFORE.search(text, max(0, match.start() - 4), match.start())
         if not is_part and (match[1] == ":" or not match[0].replace("-", "").isdigit()):
             return True
