@@ -51,7 +51,7 @@ _ANNOUNCED: Final = {
     for word in announcing.split()
 }
 # Kinds whose number may also stand before the word ("22412345678 is not a valid BVN").
-_ALSO_BEFORE: Final = words("bvn nin vnin ssn itin tin national_id bank_account passport routing_number")
+_ALSO_BEFORE: Final = words("bvn nin vnin ssn itin tin national_id bank_account passport sort_code routing_number")
 # A number that one of these introduces is a quantity or a reference, whatever the sentence is about.
 _OTHER: Final = AMOUNTS | words(
     "ngn usd gbp eur kes ghs zar exceeds exceeded above below max min minimum maximum ref reference txn transaction "

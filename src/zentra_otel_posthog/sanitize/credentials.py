@@ -55,7 +55,7 @@ _PASSWORD_HASH: Final = deferred(
 )
 _PASSWORD_SAID: Final = deferred(
     r"(?<![A-Za-z0-9])(?:password|passwd|pwd|passphrase|passcode)(?: is| was)?[ :=]{1,3}['\"]?"
-    r"(?=\S{0,128}[0-9])(?=\S{0,128}[a-z])(?=(?-i:\S{0,128}[A-Z!@#$%^&*]))\S{6,128}",
+    r"(?=\S{0,128}[0-9])(?=\S{0,128}[a-z])(?:(?<=['\"])[^\s'\"]{6,128}['\"]|(?=(?-i:\S{0,128}[A-Z!@#$%^&*]))\S{6,128})",
     re.IGNORECASE,
 )
 _BEARER: Final = deferred(

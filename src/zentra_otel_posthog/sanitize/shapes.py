@@ -22,6 +22,7 @@ def _phone(least: int) -> str:
 
 _UUID: Final = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
 _VIRTUAL_NIN: Final = r"[A-Z]{2}[0-9]{12}[A-Z]{2}"
+_TIN: Final = r"[0-9]{8}-?[0-9]{4}|[0-9]{2}-[0-9]{7}|[0-9]{10}|[0-9]{13}"
 _MONTH: Final = r"(?:0[1-9]|1[0-2])"
 _DATE: Final = (
     rf"(?:19|20)[0-9]{{2}}[ ./-]?{_MONTH}[ ./-]?(?:0[1-9]|[12][0-9]|3[01])"
@@ -46,7 +47,8 @@ _BETWEEN_BOUNDARIES: Final = {
     "bvn": _digits(11),
     "nin": rf"{_digits(11)}|{_VIRTUAL_NIN}",
     "vnin": _VIRTUAL_NIN,
-    "tin": r"[0-9]{8}-?[0-9]{4}|[0-9]{2}-[0-9]{7}|[0-9]{10}|[0-9]{13}",
+    "tin": _TIN,
+    "some_tin": rf"{_TIN}|[0-9]{{9}}",
     "passport": r"[A-Z]{1,2} ?[0-9]{6,8}|[0-9]{9}|[A-Z][0-9]{2}[A-Z]{2}[0-9]{4}",
     "voter_card": r"(?=[A-Z ]{0,8}[0-9])[0-9A-Z](?: ?[0-9A-Z]){18}",
     "driving_licence": r"(?=(?:[ -]?[A-Z]){0,8}(?:[0-9][A-Z -]{0,3}){4})[A-Z](?:[ -]?[A-Z0-9]){6,17}",
@@ -62,7 +64,7 @@ _BETWEEN_BOUNDARIES: Final = {
 }
 _MIXED: Final = r"(?=[^&#\s]{0,200}[0-9])(?=[^&#\s]{0,200}[A-Z])(?=[^&#\s]{0,200}[a-z])"
 
-SAID: Final = {"bank_account": "some_account", "phone": "some_phone"}
+SAID: Final = {"bank_account": "some_account", "phone": "some_phone", "tin": "some_tin"}
 """Rules with another, wider shape for where their very name is said."""
 
 SHAPES: Final = {
