@@ -21,7 +21,7 @@ _ANNOUNCED: Final = {
         "itin": "itin",
         "ein": "ein fein employer",
         "tin": "tin tax taxpayer firs fiscal steuernummer",
-        "national_id": "dni nif cpf cnpj nino ninumber insurance sociale aadhaar curp pesel",
+        "national_id": "dni nif cpf cnpj nino ninumber insuranceno insurancenumber sociale aadhaar curp pesel",
         "some_account": "account acct ac accountnumber accountno konto kontonummer compte cuenta conta",
         "bank_account": (
             "nuban bank beneficiary swift bic gtb gtbank zenith uba wema kuda opay palmpay moniepoint sterling "
@@ -43,7 +43,7 @@ _ANNOUNCED: Final = {
         ),
         "device_id": "imei imsi idfa idfv gaid aaid udid advertising android",
         "crypto_address": "wallet crypto btc bitcoin eth ethereum usdt usdc tron trx",
-        "card_expiry": "exp expiry expires expiring expiration thru caducidad validade",
+        "card_expiry": "exp expiry expires expiring expiration validthru caducidad validade",
         "coordinates": "lat latitude lon lng longitude latitud longitud",
         "postcode": "postcode zip zipcode postal",
         "pan": "card pan karte carte tarjeta cartao",
@@ -60,7 +60,10 @@ _OTHER: Final = AMOUNTS | words(
 _RULES: Final = {shape: rule for rule, shape in SAID.items()}
 _WORD: Final = deferred(r"[a-z]+")
 # A word, or signs and spaces that belong to one: "B.V.N.", "a/c", "sort code", "née le".
-_CUE: Final = deferred(r"(?<![a-z])(?:[a-z](?:\.[a-z]){2}|a/c|sort[ -]code|ni n(?:o|umber)|nee? le)(?![a-z])|[a-z]+")
+_CUE: Final = deferred(
+    r"(?<![a-z])(?:[a-z](?:\.[a-z]){2}|a/c|sort[ -]code|(?:ni|insurance) n(?:o|umber)|valid thru|nee? le)(?![a-z])"
+    r"|[a-z]+"
+)
 _BETWEEN: Final = str.maketrans("", "", " ./-")
 _SOME_DIGITS: Final = deferred(r"[0-9](?:[^0-9A-Za-z]{0,3}[0-9]){2}|[0-9A-Za-z]{19}")
 # Characters between word and number, after and before, and the length of the longest number.

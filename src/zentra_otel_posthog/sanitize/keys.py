@@ -186,19 +186,25 @@ def _matches(words: list[str]) -> list[_Match]:
     ]
 
 
+# Words before and after a telling phrase with which it means something else.
+_NOWHERE: Final = (frozenset[str](), frozenset[str]())
+_ELSEWHERE: Final = {
+    "address": (vocabulary.NOT_POSTAL, frozenset[str]()),
+    "coordinates": (vocabulary.NOT_PLACES, frozenset[str]()),
+    "secret": (vocabulary.CURSORS, frozenset[str]()),
+    "name": (frozenset[str](), vocabulary.THINGS),
+    "pan": (frozenset[str](), vocabulary.REFERENCES),  # "card_id": a card's number by its form alone
+}
+
+
 def _means_something_else(match: _Match, words: list[str]) -> bool:
-    before = set(words[: match.start])
-    if match.rules == ("address",):
-        return not before.isdisjoint(vocabulary.NOT_POSTAL)
-    if match.rules == ("name",):
-        return not vocabulary.THINGS.isdisjoint(words[match.end :])
-    if match.rules == ("card_expiry",) and match.strength == _HINT:
-        return "card" not in words and not vocabulary.NOT_CARDS.isdisjoint(words)
-    if match.rules == ("pan",) and match.strength == _HINT:
-        return not vocabulary.REFERENCES.isdisjoint(words[match.end :])  # "card_id": a number by its form alone
-    if match.rules == ("secret",) and words[match.start] == "token":
-        return not before.isdisjoint(vocabulary.CURSORS)
-    return False
+    rule, is_hint = match.rules[0], match.strength == _HINT
+    if rule == "card_expiry":
+        return is_hint and "card" not in words and not vocabulary.NOT_CARDS.isdisjoint(words)
+    if (rule == "pan" and not is_hint) or (rule == "secret" and words[match.start] != "token"):
+        return False
+    before, after = _ELSEWHERE.get(rule, _NOWHERE)
+    return not (before.isdisjoint(words[: match.start]) and after.isdisjoint(words[match.end :]))
 
 
 def _ends_key(match: _Match, words: list[str]) -> bool:

@@ -220,6 +220,12 @@ THINGS: Final = words(
     "aplicacion app ciudad ville cidade pais pays moneda"
 )
 
+# A position of these is none on earth.
+NOT_PLACES: Final = words(
+    "scroll cursor caret mouse pointer queue list row column page line stack playback video audio seek market open "
+    "net price trading stock portfolio"
+)
+
 # What expires under these words is not a card.
 NOT_CARDS: Final = words(
     "token session otp link cache cookie key document offer subscription plan licence license password code "

@@ -46,7 +46,7 @@ def test_fold_is_idempotent_and_bounded_for_every_character() -> None:
     "text",
     [
         "ada%40example.com", "ada%2540example.com", "q=%2B2348035551234", "ada&#64;example.com", "ada&commat;example.com",
-        "ada\\u0040example.com", "said {\\\\\\\"k\\\\\\\": \\\\\\\"ada\\\\\\\\u0040example.com", "ada\\x40example.com", "c=eyJlbWFpbCI6ImFkYUBleGFtcGxlLmNvbSJ9",
+        "ada\\u0040example.com", 'said {\\\\\\"k\\\\\\": \\\\\\"ada\\\\\\\\u0040example.com', "ada\\x40example.com", "c=eyJlbWFpbCI6ImFkYUBleGFtcGxlLmNvbSJ9",
         base64.b64encode(b"account_number=3029913225").decode(), base64.b64encode(b"ada@example.com").decode().rstrip("="),
         base64.b64encode(base64.b64encode(b"call 08035551234")).decode(), b"card=5078653300194700001".hex(),
         base64.urlsafe_b64encode("Ünal çelik ünal@example.com".encode()).decode(), "0x" + b"ada@example.com".hex(),

@@ -403,7 +403,7 @@ SENTENCES = (
     "insufficient funds", "Do not honour", "invalid PIN", "wrong OTP entered", "BVN mismatch", "NIN not found",
     "sort code missing", "Konto gesperrt", "le compte est fermé", "wallet not funded", "national limit 5000000 reached",
     "número de teléfono obligatorio", "code de vérification expiré", "card verification value missing",
-    "password | otp | device", "<pin>set</pin>", "| pin | 3 tries |", "zip of 37 files, 42821 bytes",
+    "insurance premium 1500000 paid", "insurance 45000000", "open Monday thru 1226", "password | otp | device", "<pin>set</pin>", "| pin | 3 tries |", "zip of 37 files, 42821 bytes",
     "account not found", "password too short", "Password must contain 8 characters", "timeout after 30 s",
     "HTTP 502 from upstream", "limit of NGN 50,000.00 exceeded", "amount 1500000 exceeds limit 1000000", "attempt 3 of 5",
     "OTP expired after 300 seconds", "PIN must be 4 digits", "CVV must be 3 digits", "phone number not verified",

@@ -102,6 +102,7 @@ def test_every_spelling_of_a_key(phrase: str, value: str, rule: str) -> None:
     [
         ("debit_card_pin", "8302", "pin"), ("debit_card_pin", 8302, "pin"), ("debit_card_pin", "4111111111111112", "pan"),
         ("phone_or_bvn", "22450546173", "phone"), ("expirationDateOfCard", "05/31", "card_expiry"), ("email_opt_in", "tier_2", None),
+        ("scroll_position", 0.4567, None), ("position", 6.4567, "coordinates"),
     ],
 )  # fmt: skip
 def test_a_key_of_two_things(key: str, value: object, rule: str | None) -> None:
