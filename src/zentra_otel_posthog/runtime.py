@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from typing import Final
 
-from zentra_otel_posthog import config, events, telemetry
+from zentra_otel_posthog import _worker_exits, config, events, telemetry
 from zentra_otel_posthog.config import Settings, SettingsError
 from zentra_otel_posthog.delivery import Capture, Sink, SpoolSink
 from zentra_otel_posthog.delivery.spool import LineTooLong, SpoolFull
@@ -110,7 +110,7 @@ def configure(**settings: object) -> None:
 
 
 def flush(timeout: float = 10.0) -> bool:
-    """Deliver everything captured so far.
+    """Deliver everything captured so far, and what processes that are gone have left in the same spool.
 
     Args:
         timeout: Seconds to wait at most.
@@ -118,7 +118,7 @@ def flush(timeout: float = 10.0) -> bool:
     Returns:
         True where PostHog has accepted all of it. Otherwise the rest stays in the spool and is sent later.
     """
-    return _runtime is None or _runtime.flush(timeout)
+    return current().flush(timeout)
 
 
 def shutdown(timeout: float = 10.0) -> bool:
@@ -226,7 +226,7 @@ def _install_hooks() -> None:
         return
     _hooks_installed = True
     telemetry.register()
-    atexit.register(_at_exit)
+    _worker_exits.register(_at_exit)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(
             before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
@@ -238,6 +238,10 @@ def _at_exit() -> None:
         shutdown(_EXIT_TIMEOUT)
     except Exception as error:
         telemetry.internal_error("exit", error)
+
+
+# Exit handlers run in reverse order: this early, those that the application registers can still capture.
+atexit.register(_at_exit)
 
 
 def _before_fork() -> None:
@@ -253,6 +257,7 @@ def _after_fork_in_parent() -> None:
 def _after_fork_in_child() -> None:
     global _lock  # noqa: PLW0603  another thread of the parent may have held it
     _lock = threading.RLock()
+    _worker_exits.register(_at_exit)
     _at_fork("after_fork_in_child")
 
 

@@ -83,21 +83,26 @@ class Sender:
         self._progress: dict[str, Progress] = {}  # of segments that an attempt did not finish
 
     def start(self) -> bool:
-        """Start the thread, where it does not run. Return whether it runs: at interpreter exit none is started."""
+        """Start the thread, where it does not run. Return whether it runs: at interpreter exit none is started.
+
+        To be called without the lock: under gevent another greenlet may run in here, and a lock from before its
+        monkey-patching, as a preloaded application's is, takes all greenlets for one thread.
+        """
+        main = threading.main_thread()
+        at_exit = threading.current_thread() is main and not main.is_alive()
         with self._changed:
             if self._thread is not None:
                 return True
-            main = threading.main_thread()
-            at_exit = threading.current_thread() is main and not main.is_alive()
             if at_exit or self._ending():
                 return False
-            thread = threading.Thread(target=self._run, name="zentra-posthog-sender", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:
-                return False
-            self._thread = thread
-            return True
+            self._thread = thread = threading.Thread(target=self._run, name="zentra-posthog-sender", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            with self._changed:
+                self._thread = None
+            return False
+        return True
 
     def appended(self, waiting: int) -> None:
         """Hear that so many lines wait in the open segment."""
@@ -117,11 +122,21 @@ class Sender:
         Returns:
             True where all of it was delivered in time.
         """
+        return self._flush(timeout, stopping=False)
+
+    def shutdown(self, timeout: float) -> bool:
+        """Flush, then let the thread end when it has its last answer."""
+        return self._flush(timeout, stopping=True)
+
+    def _flush(self, timeout: float, *, stopping: bool) -> bool:
         with self._changed:
             self._flushing += 1
+            self._stopping |= stopping
+        runs = self.start()
+        with self._changed:
             self._due = True
             try:
-                if not self.start() or timeout <= 0:
+                if not runs or timeout <= 0:
                     return self._spool.usage().oldest is None
                 self._requested += 1
                 request = self._requested
@@ -131,14 +146,6 @@ class Sender:
             finally:
                 self._flushing -= 1
                 self._changed.notify_all()
-
-    def shutdown(self, timeout: float) -> bool:
-        """Flush, then let the thread end when it has its last answer."""
-        with self._changed:  # over both, so that the thread begins nothing in between
-            flushed = self.flush(timeout)
-            self._stopping = True
-            self._changed.notify_all()
-        return flushed
 
     def after_fork_in_child(self) -> None:
         """Forget the parent's thread; the next append starts one of the child's own."""
