@@ -311,11 +311,11 @@ def test_any_declared_event(events_of: EventsOf, instrument: Instrument, shop: S
 def test_a_custom_event_of_the_settings(shop: Shop, instrument: Instrument) -> None:
     """A rule may record what ``[[event]]`` declares beside it."""
     ZentraInstrumentor().instrument(
-        event=[{"name": "basket.paid", "properties": {"amount_minor": "minor_units"}}],
-        instrument=[{"target": "shop:function", "event": "basket.paid", "distinct_id": "customer_id"}],
+        event=[{"name": "basket.ordered", "properties": {"amount_minor": "minor_units"}}],
+        instrument=[{"target": "shop:function", "event": "basket.ordered", "distinct_id": "customer_id"}],
     )
     with captured_events() as captures:
         shop().function("usr_1", 5)
     assert [(one.event, one.distinct_id, one.properties["amount_minor"]) for one in captures] == [
-        ("basket.paid", "usr_1", 5)
+        ("basket.ordered", "usr_1", 5)
     ]
