@@ -95,7 +95,7 @@ def main() -> int:
         seconds = emit(memory)
         segments = list(Path(spool).glob("*/*.v0.jsonl"))
         size = sum(path.stat().st_size for path in segments)
-        during = max(memory) - memory[0]
+        half, during = (max(part) - memory[0] for part in (memory[: len(memory) // 2], memory))
         with receiver(port):
             began, processor = time.monotonic(), time.process_time()
             assert flush(_DRAIN)
@@ -107,7 +107,8 @@ def main() -> int:
     sys.stdout.write(
         f"{_EVENTS + 1000} events in {seconds:.0f} s, {_HOUR * _SPEED / 60:.0f} minutes of the sender's clock\n"
         f"spool: {size / 2**20:.0f} MiB in {len(segments)} segments\n"
-        f"memory: {memory[0]:.0f} MiB before, +{during:.1f} MiB in the outage, +{after:.1f} MiB after the delivery\n"
+        f"memory: {memory[0]:.0f} MiB before, at most +{half:.1f} MiB in the first half of the outage, "
+        f"+{during:.1f} MiB in all of it, +{after:.1f} MiB after the delivery\n"
         f"delivered in {drained:.1f} s ({counted.events / drained:.0f} events/s), {processor:.1f} s of processor time\n"
         f"received {counted.received}, distinct {counted.events}, lost {sum(lost.values())}\n"
     )

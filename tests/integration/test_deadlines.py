@@ -224,3 +224,12 @@ def test_a_flush_says_what_another_holds(tmp_path: Path, receiver: Receiver, sta
     assert flush(float("inf"))
     assert flush(0)
     assert FileSpool(folder, 1 << 20).usage().oldest is None
+
+
+def test_a_server_without_encryption(receiver: Receiver) -> None:
+    """TLS that fails is trouble like any other."""
+    with pytest.raises(OSError) as raised:  # noqa: PT011  requests' SSLError
+        WireV0(KEY, receiver.url.replace("http:", "https:"), "none").post(
+            Batch([b"{}"], UUID(int=1), 1, datetime.now(UTC)), timeout=5
+        )
+    assert KEY not in str(raised.value)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import subprocess
 import threading
 import time
@@ -18,6 +20,7 @@ from requests import Session
 
 from zentra_otel_posthog import capture, configure, flush, shutdown, telemetry
 from zentra_otel_posthog.delivery import segments, sender
+from zentra_otel_posthog.delivery.attempt import Attempt
 from zentra_otel_posthog.delivery.spool import FileSpool
 from zentra_otel_posthog.inspector import Answer, Receiver
 
@@ -393,6 +396,59 @@ class TestAnswers:
         assert not receiver.wait_for(3, timeout=0.3)
         assert flush(5)
         assert uuids(receiver) == then + first
+
+    def test_a_segment_that_breaks_the_sender_rests(
+        self, receiver: Receiver, start: Start, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An error of our own in one segment is counted, and neither ends delivery nor holds up the others."""
+        telemetry.raise_internal_errors(enabled=False)
+        run = Attempt.run
+        broken: list[Attempt] = []
+
+        def once(attempt: Attempt) -> None:
+            if not broken:
+                broken.append(attempt)
+                raise LookupError
+            run(attempt)
+
+        monkeypatch.setattr(Attempt, "run", once)
+        start(flush_at=1)
+        first = captured(1)
+        deadline = time.monotonic() + 5
+        while not broken:
+            assert time.monotonic() < deadline
+        then = captured(1)
+        assert receiver.wait_for(1)
+        assert uuids(receiver) == then
+        assert flush(5)
+        assert uuids(receiver) == then + first
+
+    def test_a_segment_that_cannot_be_read_rests(
+        self, receiver: Receiver, start: Start, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A bad sector under one segment does not keep the others from being sent."""
+        content = segments.content
+        bad: list[int] = []
+
+        def read(descriptor: int) -> bytes:
+            if not bad or os.fstat(descriptor).st_ino == bad[0]:
+                bad.append(os.fstat(descriptor).st_ino)
+                raise OSError(errno.EIO, "Input/output error")
+            return content(descriptor)
+
+        monkeypatch.setattr(segments, "content", read)
+        start(flush_at=1, max_retries=0)
+        captured(1)
+        deadline = time.monotonic() + 5
+        while not bad:
+            assert time.monotonic() < deadline
+        then = captured(1)
+        assert receiver.wait_for(1)
+        assert uuids(receiver) == then
+        assert not flush(0.2)
+        monkeypatch.setattr(segments, "content", content)
+        assert flush(5)
+        assert len(receiver.events) == 2
 
     def test_a_rest_ends(self, receiver: Receiver, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
         """A segment at rest is tried again by itself, also where nothing new is captured."""

@@ -12,12 +12,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from zentra_otel_posthog import Settings, capture, configure, flush, runtime, shutdown, telemetry
-from zentra_otel_posthog.delivery import Sink, sender
+from zentra_otel_posthog.delivery import Capture, Sink, sender
 from zentra_otel_posthog.inspector import Answer, Receiver
 
 KEY = "phc_invented"
@@ -203,8 +204,42 @@ elif end == "raised":
         assert flush(5)
         assert uuids(receiver) == sent
 
+    def test_no_thread_is_started_at_exit(self, receiver: Receiver, start: Start, tmp_path: Path) -> None:
+        """What is captured after a shutdown waits for the next process: Python 3.12 forbids new threads at exit."""
+        source = """
+import signal, sys, threading
+signal.alarm(30)
+from zentra_otel_posthog import capture, configure, shutdown
+configure(api_key="phc_invented", host=sys.argv[1], spool_dir=sys.argv[2], flush_interval=3600)
+assert shutdown(5)
+for thread in threading.enumerate():
+    if thread.name == "zentra-posthog-sender":
+        thread.join()
+print(capture("checkout.completed", distinct_id="usr_1"))
+threading.Thread.start = lambda thread: print("a thread was started")
+"""
+        command = [sys.executable, "-c", source, receiver.url, str(tmp_path / "spool")]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=40, check=True)
+        sent = done.stdout.split()
+        assert len(sent) == 1
+        assert receiver.requests == []
+        start()
+        assert flush(5)
+        assert uuids(receiver) == sent
+
 
 class TestFolder:
+    def test_a_capture_over_a_segment(self, receiver: Receiver, start: Start) -> None:
+        """What no request could carry is counted under a reason of its own."""
+        start()
+        before = telemetry.totals(telemetry.LOST).get(("too_long",), 0)
+        (uuid,) = captured(1)
+        huge = Capture("a.b", "usr_1", uuid, datetime.now(UTC), {"text": "x" * (5 << 20)})
+        runtime.current().append(huge)
+        assert telemetry.totals(telemetry.LOST)["too_long",] - before == 1
+        assert flush(5)
+        assert uuids(receiver) == [uuid]
+
     def test_the_temporary_folder_is_next(
         self, receiver: Receiver, start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:

@@ -239,6 +239,9 @@ class Sender:
                 if not isinstance(postponed, Misconfigured):
                     self._let_rest(segment.name, at_once=isinstance(postponed, Disbelieved))
                 return False
+            except Exception:
+                self._let_rest(segment.name, at_once=True)  # an error of our own is no reason to hold up the others
+                raise
         return True
 
     def _deliver(self, segment: Segment) -> None:
