@@ -63,7 +63,7 @@ def run(options: argparse.Namespace, _: Sequence[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     totals = None
-    if options.egress and settings.api_key is not None:
+    if options.egress:
         folders = delivery.project_folders(settings)
         totals = next((found for folder in folders if (found := account.read(folder)) is not None), None)
     _FORMATS[options.format](egress(events.schemas(), settings, totals), options.egress)
