@@ -17,5 +17,4 @@ def test_greenlets(deployment: Deployment, when: str) -> None:
     """
     program = deployment.start("-m", "greenlets", when)
     assert program.wait() == 0
-    # The parent's own stays with the parent, which ends without exit handlers.
-    deployment.check(least=21, before_exit=when == "first")
+    deployment.check(least=21, before_exit=True)

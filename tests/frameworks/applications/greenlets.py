@@ -23,7 +23,6 @@ def work_and_flush(number: int) -> None:
 
 if when == "in-a-forked-child":
     configure()
-    work("usr_parent")
     if pid := os.fork():
         _, status = os.waitpid(pid, 0)
         os._exit(os.waitstatus_to_exitcode(status))
