@@ -82,6 +82,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         compression: Of a request's body: ``none`` or ``gzip``; with capture V1 also ``deflate`` and ``zstd``.
         pseudonym_key: Secret of at least 32 bytes. With it a personal distinct id becomes a pseudonym, without it is
             refused.
+        sink: Where captures go: ``spool``, from where they are delivered to PostHog, or ``console``: one line each on
+            stderr, for development.
         events: How tracing sees the events of decorated functions and ``capture``: ``span``, as span events, or
             ``log``, as log records with an event name (OpenTelemetry's successor to span events).
         disabled: True: nothing is captured; spans go on.
@@ -102,6 +104,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_retries: Annotated[int, Meta(ge=0)] = 10
     compression: Literal["none", "gzip", "deflate", "zstd"] = "gzip"
     pseudonym_key: str | None = None
+    sink: Literal["spool", "console"] = "spool"
     events: Literal["span", "log"] = "span"
     disabled: bool = False
     record_exceptions: bool = False

@@ -7,11 +7,12 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, cast
 
 from zentra_otel_posthog import _worker_exits, config, events, telemetry
 from zentra_otel_posthog.config import Settings, SettingsError
-from zentra_otel_posthog.delivery import Capture, Sink, SpoolSink
+from zentra_otel_posthog.delivery import Capture, ClientSink, ConsoleSink, Sink, SpoolSink
+from zentra_otel_posthog.delivery.client import Client, ClientRefused, is_client
 from zentra_otel_posthog.delivery.spool import LineTooLong, SpoolFull
 from zentra_otel_posthog.events import EventSchema
 from zentra_otel_posthog.sanitize import policy
@@ -21,6 +22,12 @@ _logger = logging.getLogger("zentra_otel_posthog")
 
 _EXIT_TIMEOUT: Final = 2.0  # seconds; what is not delivered by then stays in the spool for the next process
 _DECLARED_IN_SETTINGS: Final = "the settings' [[event]]"
+# What an application's own client or sink decides instead. Only as an argument beside it is it a mistake: a
+# deployment's environment and file may be shared by programs without one.
+_OF_DELIVERY: Final = (
+    "api_key", "host", "capture_mode", "spool_dir", "spool_max_bytes", "flush_at", "flush_interval", "max_retries",
+    "compression",
+)  # fmt: skip
 
 
 class Runtime:
@@ -46,6 +53,8 @@ class Runtime:
             telemetry.lost("spool_full")
         except LineTooLong:
             telemetry.lost("too_long")
+        except ClientRefused:
+            telemetry.lost("client")
         except OSError:
             telemetry.lost("spool_write")
         except Exception as error:
@@ -87,25 +96,31 @@ def current() -> Runtime:
         return _runtime or _configured_by_default()
 
 
-def configure(**settings: object) -> None:
+def configure(*, client: object = None, sink: object = None, **settings: object) -> None:
     """Set the package up, once a process.
 
     Without it the first event does so from the environment and the file; calling it at start-up finds a wrong setting
     before the first request, and attaches the span processor before the first span.
 
     Args:
+        client: An application's own ``posthog.Posthog`` that sends, with its queue, its transport and its
+            ``before_send``, instead of the spool.
+        sink: Where captures go instead: any object with the methods of ``delivery.Sink``, or what the setting of this
+            name may say.
         settings: The fields of ``Settings``, and ``config``, the path of a TOML file. Arguments win over the
             environment, the environment over the file.
 
     Raises:
-        SettingsError: A setting is unknown or its value is wrong.
+        SettingsError: A setting is unknown, its value is wrong, or two exclude each other.
         RuntimeError: ``configure`` was called before, without a ``shutdown`` since.
     """
     global _replaceable  # noqa: PLW0603  one runtime a process
     with _lock:
         if not _replaceable:
             raise RuntimeError("configure() was called before: call it once at start-up, or shutdown() first")
-        _configure(settings)
+        if isinstance(sink, str):
+            settings["sink"], sink = sink, None
+        _configure(settings, _own_sink(client, sink, settings))
         _replaceable = False
 
 
@@ -173,12 +188,12 @@ def _configured_by_default() -> Runtime:
         return off
 
 
-def _configure(arguments: Mapping[str, object]) -> Runtime:
+def _configure(arguments: Mapping[str, object], own_sink: Sink | None = None) -> Runtime:
     settings = config.load(arguments)
     declare_events(settings)
     _check_rules(settings)
     _install_hooks()
-    runtime = Runtime(settings, _sink(settings))
+    runtime = Runtime(settings, None if settings.disabled else own_sink or _sink(settings))
     # In this order, so that there is a sink at every moment.
     if (before := replace(runtime)) is not None:
         before.shutdown(0)
@@ -211,9 +226,35 @@ def _check_rules(settings: Settings) -> None:
             raise SettingsError(str(error)) from None
 
 
-def _sink(settings: Settings) -> Sink | None:
-    if settings.disabled:
+def _own_sink(client: object, sink: object, settings: Mapping[str, object]) -> Sink | None:
+    name, given = ("sink", sink) if client is None else ("client", client)
+    if given is None:
         return None
+    if client is not None and (sink is not None or "sink" in settings):
+        raise SettingsError("configure() has client and sink: captures go to one of the two, so leave the other out")
+    if superfluous := [setting for setting in _OF_DELIVERY if setting in settings]:
+        raise SettingsError(
+            f"configure() has {name} and {', '.join(superfluous)}: how captures are sent is the {name}'s affair, so "
+            f"leave out {name} or all the others"
+        )
+    if client is not None:
+        if not is_client(client):
+            raise SettingsError(
+                f"client is a {type(client).__name__}, which has no capture and flush to be called: pass a "
+                "posthog.Posthog, not an AsyncPosthog"
+            )
+        return ClientSink(cast("Client", client))
+    if missing := [method for method in ("append", "flush", "shutdown") if not callable(getattr(sink, method, None))]:
+        raise SettingsError(
+            f"sink is a {type(sink).__name__} without {', '.join(missing)}: it needs the methods of "
+            "zentra_otel_posthog.delivery.Sink, as in sink=ConsoleSink()"
+        )
+    return cast("Sink", sink)
+
+
+def _sink(settings: Settings) -> Sink | None:
+    if settings.sink == "console":
+        return ConsoleSink()
     if settings.api_key is None:
         _logger.warning("POSTHOG_API_KEY is not set: events go to tracing only, nothing is captured")
         return None

@@ -8,26 +8,9 @@ from typing import Any
 
 from zentra_otel_posthog import runtime, telemetry
 from zentra_otel_posthog.config import Settings
-from zentra_otel_posthog.delivery import Capture
+from zentra_otel_posthog.delivery import Capture, ConsoleSink, MemorySink
 
-
-class MemorySink:
-    """A sink that keeps captures in a list."""
-
-    def __init__(self) -> None:
-        self.captures: list[Capture] = []
-
-    def append(self, capture: Capture) -> None:
-        """Keep a capture."""
-        self.captures.append(capture)
-
-    def flush(self, timeout: float) -> bool:  # noqa: ARG002  the sink's protocol
-        """Return True: nothing waits."""
-        return True
-
-    def shutdown(self, timeout: float) -> bool:  # noqa: ARG002  the sink's protocol
-        """Return True: nothing waits."""
-        return True
+__all__ = ["ConsoleSink", "MemorySink", "captured_events"]
 
 
 @contextmanager

@@ -59,6 +59,7 @@ VALUES: dict[str, tuple[list[tuple[Any, Any]], list[tuple[Any, str]]]] = {
         [(SECRET * 3, SECRET * 3), ("ä" * 16, "ä" * 16)],
         [(SECRET, "at least 32 bytes.*openssl rand"), (f" {SECRET}{' ' * 32}", "at least 32 bytes")],
     ),
+    "sink": ([("spool", "spool"), ("console", "console")], [("memory", "choose one of spool, console")]),
     "events": ([("span", "span")], [("trace", "choose one of span"), ("both", "choose one of")]),
     "disabled": ([(True, True), (False, False)], [("maybe", "choose true or false"), ("2", "choose true or false")]),
     "record_exceptions": ([(True, True), (False, False)], [("maybe", "choose true or false")]),

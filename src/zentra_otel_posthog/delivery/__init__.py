@@ -15,17 +15,19 @@ from zentra_otel_posthog import telemetry
 from zentra_otel_posthog.config import Settings
 from zentra_otel_posthog.delivery.account import Account
 from zentra_otel_posthog.delivery.capture import Capture, encode_line
+from zentra_otel_posthog.delivery.client import ClientSink
+from zentra_otel_posthog.delivery.console import ConsoleSink
 from zentra_otel_posthog.delivery.dead_letters import DeadLetterFile, DeadLetters, NoDeadLetters
 from zentra_otel_posthog.delivery.memory import MemorySpool
 from zentra_otel_posthog.delivery.segments import DIRECTORY_MODE
 from zentra_otel_posthog.delivery.sender import Sender
-from zentra_otel_posthog.delivery.sink import Sink
+from zentra_otel_posthog.delivery.sink import MemorySink, Sink
 from zentra_otel_posthog.delivery.spool import FileSpool, Spool
 from zentra_otel_posthog.delivery.wire import Wire
 from zentra_otel_posthog.delivery.wire_v0 import WireV0
 from zentra_otel_posthog.delivery.wire_v1 import WireV1
 
-__all__ = ["Capture", "Sink", "SpoolSink", "project_folders"]
+__all__ = ["Capture", "ClientSink", "ConsoleSink", "MemorySink", "Sink", "SpoolSink", "project_folders"]
 
 _logger = logging.getLogger("zentra_otel_posthog")
 

@@ -1,4 +1,4 @@
-"""The sink: where captures go."""
+"""The sink: where captures go, and the simplest one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from zentra_otel_posthog.delivery.capture import Capture
 
 
 class Sink(Protocol):
-    """Takes captures. ``MemorySink`` and the spool are sinks; an application may bring its own."""
+    """Takes captures; ``configure(sink=...)`` takes any object with these methods.
+
+    One that also has ``before_fork``, ``after_fork_in_parent`` and ``after_fork_in_child`` is told of forks.
+    """
 
     def append(self, capture: Capture) -> None:
         """Take a capture over. Called before the business function returns, so it must be quick.
@@ -39,3 +42,22 @@ class Sink(Protocol):
         Returns:
             As ``flush``.
         """
+
+
+class MemorySink:
+    """A sink that keeps captures in a list."""
+
+    def __init__(self) -> None:
+        self.captures: list[Capture] = []
+
+    def append(self, capture: Capture) -> None:
+        """Keep a capture."""
+        self.captures.append(capture)
+
+    def flush(self, timeout: float) -> bool:  # noqa: ARG002  the sink's protocol
+        """Return True: nothing waits."""
+        return True
+
+    def shutdown(self, timeout: float) -> bool:  # noqa: ARG002  the sink's protocol
+        """Return True: nothing waits."""
+        return True

@@ -1,0 +1,72 @@
+"""Captures on the terminal, for development."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TextIO
+
+import msgspec
+
+from zentra_otel_posthog.delivery.capture import Capture
+
+# The same with every capture; who reads along wants what differs.
+_LEFT_OUT: Final = frozenset(
+    {"$lib", "$lib_version", "$geoip_disable", "$is_server", "$ignore_sent_at", "$process_person_profile", "$span_id"}
+)
+_BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
+
+
+class ConsoleSink:
+    """Writes each capture as one line, and sends nothing.
+
+    ::
+
+        12:43:22.553 payment.completed usr_1 amount_minor=125000 currency=NGN method=card $groups.tenant=acme
+
+    In colour on a terminal, unless ``NO_COLOR`` is set (https://no-color.org).
+
+    Args:
+        stream: Where to; None for what ``sys.stderr`` is at the time.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+
+    def append(self, capture: Capture) -> None:
+        """Write a capture."""
+        stream = sys.stderr if self._stream is None else self._stream
+        bold, dim, plain = ("", "", "") if os.environ.get("NO_COLOR") or not stream.isatty() else (_BOLD, _DIM, _PLAIN)
+        moment = capture.timestamp.strftime("%H:%M:%S.%f")[:-3]
+        nobody = capture.properties.get("$process_person_profile") is False
+        person = "nobody" if nobody else _shown(capture.distinct_id)
+        pairs = (f"{dim}{name}={plain}{_shown(value)}" for name, value in _flat(capture.properties))
+        # In one piece, so that threads do not write into each other's lines.
+        stream.write(f"{dim}{moment}{plain} {bold}{capture.event}{plain} {' '.join((person, *pairs))}\n")
+        stream.flush()
+
+    def flush(self, timeout: float) -> bool:  # noqa: ARG002  the sink's protocol
+        """Return True: nothing waits."""
+        return True
+
+    def shutdown(self, timeout: float) -> bool:  # noqa: ARG002  the sink's protocol
+        """Return True: nothing waits."""
+        return True
+
+
+def _flat(properties: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    for name, value in properties.items():
+        if name in _LEFT_OUT:
+            continue
+        if isinstance(value, Mapping) and name.startswith("$"):
+            yield from ((f"{name}.{key}", inner) for key, inner in value.items())
+        else:
+            yield name, value
+
+
+def _shown(value: object) -> str:
+    """Return a value in one word: text as it is where nothing in it needs quotes, everything else as JSON."""
+    if isinstance(value, str) and value.isprintable() and value and not {*value} & set(" \"'="):
+        return value
+    return msgspec.json.encode(value).decode()
