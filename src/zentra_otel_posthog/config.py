@@ -145,14 +145,34 @@ def load(arguments: Mapping[str, object] | None = None, environment: Mapping[str
     Raises:
         SettingsError: A setting is unknown or its value is wrong.
     """
+    return load_with_origins(arguments, environment)[0]
+
+
+def load_with_origins(
+    arguments: Mapping[str, object] | None = None, environment: Mapping[str, str] | None = None
+) -> tuple[Settings, dict[str, str]]:
+    """Read the settings, and where each that is no default comes from.
+
+    Args:
+        arguments: As for ``load``.
+        environment: Likewise.
+
+    Returns:
+        The settings; and by setting the name of the environment variable, the file, or ``configure()``.
+
+    Raises:
+        SettingsError: As ``load``.
+    """
     environment = os.environ if environment is None else environment
     arguments = dict(arguments or {})
     variable = f"{_PREFIX}CONFIG"
     config = arguments.pop("config", None) or environment.get(f"{_FLAG_PREFIX}{variable}") or environment.get(variable)
     values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    variables = _variables_given(environment)
     for source, found in (
         _from_file(Path(str(config)) if config else None),
-        ("environment", _from_environment(environment)),
+        ("environment", {name: environment[variable] for name, variable in variables.items()}),
         ("configure()", arguments),
     ):
         for name, value in found.items():
@@ -161,8 +181,11 @@ def load(arguments: Mapping[str, object] | None = None, environment: Mapping[str
                     f"unknown setting {name!r} in {source}; {nearest(name, Settings.__struct_fields__)}"
                 )
             values[name] = _checked(name, value, source)
-    if values.get("capture_mode") == "v1" and (official := environment.get(_OFFICIAL_COMPRESSION)):
-        values.setdefault("compression", _checked("compression", official, "environment", _OFFICIAL_COMPRESSION))
+            origins[name] = variables[name] if source == "environment" else source
+    if values.get("capture_mode") == "v1" and "compression" not in values and environment.get(_OFFICIAL_COMPRESSION):
+        official = environment[_OFFICIAL_COMPRESSION]
+        values["compression"] = _checked("compression", official, "environment", _OFFICIAL_COMPRESSION)
+        origins["compression"] = _OFFICIAL_COMPRESSION
     settings = Settings(**values)
     _check_compression(settings)
     if settings.pseudonym_key is None and "pseudonym" in settings.sanitize.actions.values():
@@ -170,7 +193,7 @@ def load(arguments: Mapping[str, object] | None = None, environment: Mapping[str
             f"sanitize.actions makes pseudonyms, which needs a key: set {_PREFIX}PSEUDONYM_KEY to at least "
             f"{_PSEUDONYM_KEY_BYTES} bytes"
         )
-    return settings
+    return settings, origins
 
 
 def _from_file(path: Path | None) -> tuple[str, dict[str, Any]]:
@@ -214,21 +237,22 @@ def flags() -> list[str]:
     ]
 
 
-def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
+def _variables_given(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings that an environment gives, and by which variable."""
     known = _variables()
-    found: dict[str, object] = {}
+    given: dict[str, str] = {}
     # A flag wins, as it does over every variable of OpenTelemetry's own.
     for key in sorted(environment, key=lambda key: key.startswith(_FLAG_PREFIX)):
         variable = key.removeprefix(_FLAG_PREFIX)
         if not environment[key] or variable == f"{_PREFIX}CONFIG":
             continue
         if variable in known:
-            found[known[variable]] = environment[key]
+            given[known[variable]] = key
         elif variable.startswith(_PREFIX):
             # No error: a fleet's environment may be meant for a newer version than this one.
             names = sorted(name for name in known if name.startswith(_PREFIX))
             _logger.warning("unknown environment variable %s is ignored; %s", key, nearest(key, names))
-    return found
+    return given
 
 
 @cache

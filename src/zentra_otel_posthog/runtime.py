@@ -96,6 +96,11 @@ def current() -> Runtime:
         return _runtime or _configured_by_default()
 
 
+def configured() -> Runtime | None:
+    """Return the process's runtime, None where nothing has set the package up so far."""
+    return _runtime
+
+
 def configure(*, client: object = None, sink: object = None, **settings: object) -> None:
     """Set the package up, once a process.
 

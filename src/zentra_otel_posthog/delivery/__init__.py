@@ -27,7 +27,17 @@ from zentra_otel_posthog.delivery.wire import Wire
 from zentra_otel_posthog.delivery.wire_v0 import WireV0
 from zentra_otel_posthog.delivery.wire_v1 import WireV1
 
-__all__ = ["Capture", "ClientSink", "ConsoleSink", "MemorySink", "Sink", "SpoolSink", "project_folders"]
+__all__ = [
+    "Capture",
+    "ClientSink",
+    "ConsoleSink",
+    "MemorySink",
+    "Sink",
+    "SpoolSink",
+    "open_spool",
+    "project_folders",
+    "project_wire",
+]
 
 _logger = logging.getLogger("zentra_otel_posthog")
 
@@ -42,7 +52,7 @@ class SpoolSink:
     def __init__(self, settings: Settings) -> None:
         self._flush_at = settings.flush_at
         self._spool, dead_letters = _spool(settings)
-        self._wire = _wire(settings)
+        self._wire = project_wire(settings)
         self._sender = Sender(
             self._spool,
             self._wire,
@@ -90,19 +100,18 @@ class SpoolSink:
         self._sender.after_fork_in_child()
 
 
-def _wire(settings: Settings) -> Wire:
+def project_wire(settings: Settings) -> Wire:
+    """Return the wire to the settings' project. They need a project key."""
     assert settings.api_key is not None
-    wire = WireV1 if settings.capture_mode == "v1" else WireV0
-    return wire(settings.api_key, settings.host, settings.compression)
+    version = WireV1 if settings.capture_mode == "v1" else WireV0
+    return version(settings.api_key, settings.host, settings.compression)
 
 
 def _spool(settings: Settings) -> tuple[Spool, DeadLetters]:
     failures: list[str] = []
     for folder in project_folders(settings):
         try:
-            if settings.spool_dir is None and folder.is_relative_to(tempfile.gettempdir()):
-                _take_possession(folder.parent)
-            return FileSpool(folder, settings.spool_max_bytes), DeadLetterFile(folder)
+            return open_spool(settings, folder), DeadLetterFile(folder)
         except OSError as error:
             failures.append(f"{folder.parent} ({error.strerror})")
     telemetry.add(telemetry.SPOOL_IN_MEMORY)
@@ -112,6 +121,21 @@ def _spool(settings: Settings) -> tuple[Spool, DeadLetters]:
         ", ".join(failures),
     )
     return MemorySpool(settings.spool_max_bytes), NoDeadLetters()
+
+
+def open_spool(settings: Settings, folder: Path) -> FileSpool:
+    """Open the spool in a project's folder.
+
+    Args:
+        settings: Its bound, and whether the folder was chosen by anybody.
+        folder: One of ``project_folders``; made if need be.
+
+    Raises:
+        OSError: The folder cannot be used.
+    """
+    if settings.spool_dir is None and folder.is_relative_to(tempfile.gettempdir()):
+        _take_possession(folder.parent)
+    return FileSpool(folder, settings.spool_max_bytes)
 
 
 def _account(spool: Spool) -> Callable[[], None]:

@@ -23,7 +23,15 @@ from zentra_otel_posthog import telemetry
 
 _FILE: Final = "account.json"
 _LOCK: Final = "account.lock"
-_KEPT: Final = (telemetry.REFUSED, telemetry.UNDECLARED, telemetry.LOST, telemetry.CAPTURES)
+FILES: Final = frozenset({_FILE, _LOCK, f"{_FILE}.new"})
+"""The files' names."""
+_KEPT: Final = (
+    telemetry.REFUSED,
+    telemetry.UNDECLARED,
+    telemetry.LOST,
+    telemetry.CAPTURES,
+    telemetry.INTERNAL_ERRORS,
+)
 _PATIENCE: Final = 1.0  # seconds
 _ROWS_MAX: Final = 10_000  # of one metric; past it new names are summed under "(other)", as in a process
 

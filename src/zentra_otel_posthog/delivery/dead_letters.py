@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,8 @@ from zentra_otel_posthog.delivery.capture import is_capture
 
 _FILE: Final = "dead-letters.jsonl"
 _OLDER: Final = "dead-letters.1.jsonl"
+FILES: Final = frozenset({_FILE, _OLDER})
+"""The files' names."""
 _FILE_BYTES: Final = 16 << 20  # of each of the two: beside a spool of a gigabyte, and days of a bug's work
 _CORRUPT_BYTES: Final = 4096  # of a line that is no capture: enough to see what it was
 
@@ -36,6 +38,29 @@ class DeadLetter(msgspec.Struct, frozen=True):
     status: int | None
     answer: str
     line: bytes
+
+
+class KeptLetter(msgspec.Struct, frozen=True):
+    """A dead letter as it is read from the file.
+
+    Args:
+        time: When it was set aside.
+        reason: As in ``DeadLetter``.
+        status: Likewise.
+        answer: Likewise.
+        capture: The capture as JSON; a JSON text where the line was none.
+    """
+
+    time: datetime
+    reason: str
+    status: int | None
+    answer: str
+    capture: msgspec.Raw
+
+    def line(self) -> bytes | None:
+        """Return the capture as it lay in the spool, without the line's end. None where it was none."""
+        line = bytes(self.capture)
+        return line if is_capture(line) else None
 
 
 class DeadLetters(Protocol):
@@ -100,6 +125,22 @@ class DeadLetterFile:
             return os.path.samestat(found, (self.directory / _FILE).lstat())
         except OSError:
             return False
+
+
+_letters: Final = msgspec.json.Decoder(KeptLetter)
+
+
+def read(directory: Path) -> Iterator[KeptLetter]:
+    """Return the dead letters of a folder, in the order in which they came. A line that a crash tore is left out.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    for name in (_OLDER, _FILE):
+        with suppress(FileNotFoundError), (directory / name).open("rb") as file:
+            for line in file:
+                with suppress(ValueError, RecursionError):  # msgspec.DecodeError is a ValueError
+                    yield _letters.decode(line)
 
 
 def _encoded(letter: DeadLetter, now: datetime) -> bytes:

@@ -89,10 +89,12 @@ class Listing(NamedTuple):
     Args:
         sizes: Segments, oldest first, and their bytes.
         left_alone: Segments of another version of this package.
+        others: What else lies there.
     """
 
     sizes: dict[str, int]
     left_alone: list[str]
+    others: list[str]
 
 
 def listing(directory: Path) -> Listing:
@@ -103,6 +105,7 @@ def listing(directory: Path) -> Listing:
     """
     sizes: dict[str, int] = {}
     left_alone: list[str] = []
+    others: list[str] = []
     try:
         with os.scandir(directory) as entries:
             for entry in entries:
@@ -113,11 +116,15 @@ def listing(directory: Path) -> Listing:
                         continue
                     if _is_ours(found):
                         sizes[entry.name] = found.st_size
+                    else:
+                        others.append(entry.name)
                 elif _OTHER_VERSION.fullmatch(entry.name):
                     left_alone.append(entry.name)
+                else:
+                    others.append(entry.name)
     except FileNotFoundError:
         pass
-    return Listing(dict(sorted(sizes.items())), left_alone)
+    return Listing(dict(sorted(sizes.items())), left_alone, others)
 
 
 def moment_of(name: str) -> float:

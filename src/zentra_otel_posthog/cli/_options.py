@@ -1,0 +1,62 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+
+from zentra_otel_posthog.config import SettingsError
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--config``."""
+    parser.add_argument("--config", metavar="FILE", help="instead of zentra-otel-posthog.toml or pyproject.toml")
+
+
+def config_argument(options: argparse.Namespace) -> dict[str, object]:
+    """Return what ``config.load`` is to be given of the options."""
+    return {"config": options.config} if options.config else {}
+
+
+def add_import(parser: argparse.ArgumentParser, what: str) -> None:
+    """Declare ``--import``.
+
+    Args:
+        parser: The command's.
+        what: Modules it is meant for, in words.
+    """
+    parser.add_argument(
+        "--import",
+        dest="modules",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help=f"import {what}; may be repeated",
+    )
+
+
+def import_modules(modules: Iterable[str]) -> None:
+    """Import what ``--import`` names.
+
+    Raises:
+        ImportError: One cannot be imported, or raises; the message names it, and quotes no other error's text, which
+            may have anything in it.
+    """
+    if (folder := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, folder)  # as ``python -m`` finds an application's modules
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise ImportError(f"--import {module}: {error}; run it where the application's modules are found") from None
+        except SettingsError as error:
+            raise ImportError(f"--import {module}: {error}") from None
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            raise ImportError(
+                f"--import {module}: it raised {type(error).__qualname__} at {where.filename}:{where.lineno}"
+            ) from None

@@ -1,0 +1,92 @@
+"""What tests of the command line share: settings in the environment, a service in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zentra_otel_posthog import events
+from zentra_otel_posthog.cli import main
+from zentra_otel_posthog.inspector import Receiver
+
+API_KEY = "phc_inventedProjectKey0123456789"
+
+Command = Callable[..., tuple[int, Any]]
+
+# It captures, says so, and holds its segment until it is killed: nothing is sent before a minute has passed.
+SERVICE = """
+import sys, threading
+from zentra_otel_posthog import capture, configure
+configure(flush_interval=60, flush_at=1000)
+for number in range(int(sys.argv[1])):
+    capture("basket.closed", distinct_id="usr_1", properties={"items": number})
+print("captured", flush=True)
+threading.Event().wait(50)
+"""
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, receiver: Receiver) -> None:
+    """Settings as a service has them."""
+    monkeypatch.setenv("POSTHOG_API_KEY", API_KEY)
+    monkeypatch.setenv("POSTHOG_HOST", receiver.url)
+    monkeypatch.setenv("ZENTRA_POSTHOG_SPOOL_DIR", "spool")
+
+
+@pytest.fixture(autouse=True)
+def _declared() -> Iterator[None]:
+    before = dict(events._registry)
+    yield
+    events._registry.clear()
+    events._registry.update(before)
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
+    """Return what runs a command in this process and returns its exit code and what it printed as JSON."""
+
+    def run(*arguments: str) -> tuple[int, Any]:
+        capsys.readouterr()
+        code = main([*arguments, "--json"])
+        return code, json.loads(capsys.readouterr().out)
+
+    return run
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Callable[[int], subprocess.Popen[str]]]:
+    """Return what starts a service that has captured so many events and goes on running."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(count: int) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", SERVICE, str(count)], stdout=subprocess.PIPE, text=True, cwd=tmp_path
+        )
+        running.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "captured\n"
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def killed(service: Callable[[int], subprocess.Popen[str]]) -> Callable[[int], None]:
+    """Return what has a service capture so many events and die."""
+
+    def die(count: int) -> None:
+        process = service(count)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    return die
