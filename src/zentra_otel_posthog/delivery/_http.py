@@ -71,8 +71,16 @@ class Client:
         Raises:
             OSError: There is no answer (``requests`` derives its errors from it).
         """
+        return self._request("POST", url, body, headers, timeout)
+
+    def get(self, url: str, headers: dict[str, str], timeout: float) -> Reply:
+        """Get, otherwise as ``post``."""
+        return self._request("GET", url, None, headers, timeout)
+
+    def _request(self, method: str, url: str, body: bytes | None, headers: dict[str, str], timeout: float) -> Reply:
         _exchange.deadline = time.monotonic() + timeout
-        with self._session.post(
+        with self._session.request(
+            method,
             url,
             data=body,
             headers=headers,
@@ -81,8 +89,8 @@ class Client:
             stream=True,
             auth=_as_given,
         ) as response:
-            body, whole = _body(response.raw)
-            return Reply(response.status_code, response.headers.get("Retry-After"), body, whole)
+            answer, whole = _body(response.raw)
+            return Reply(response.status_code, response.headers.get("Retry-After"), answer, whole)
 
 
 def _as_given(request: requests.PreparedRequest) -> requests.PreparedRequest:
