@@ -173,7 +173,7 @@ def _report(console: Console, played: _Played) -> bool:
     if played.receiver is not None:
         received = [_as_received(request) for request in played.receiver.requests]
         right &= report.search(console, personal.look_for(played.database, received))
-    if waiting := sum(path.stat().st_size for path in played.spool.rglob("*") if path.is_file()):
+    if waiting := sum(path.stat().st_size for path in played.spool.rglob("*.jsonl")):
         console.print(f"[red]{waiting:,} bytes of captures were still in the spool, undelivered.[/]")
     if played.printed:
         console.print("The bank printed:", played.printed, sep="\n", markup=False)
