@@ -19,6 +19,8 @@ from zentra_otel_posthog.identity import Identity
 from zentra_otel_posthog.sanitize.identifiers import IdentifierGate
 
 GROUP_TYPE: Final = "tenant"
+ANSWER: Final = "$feature/"
+"""Begins the property that says what a flag answered; PostHog's experiments read it."""
 
 _VERSION_AND_VARIANT: Final = 8 << 76 | 0b10 << 62
 _NOT_VERSION_AND_VARIANT: Final = (1 << 128) - 1 ^ (0xF << 76 | 0b11 << 62)
@@ -133,6 +135,8 @@ def convert(
     named = subject.person
     person = gate.distinct_id(name, named) if named is not None else None
     captured = {**properties, **_CONSTANT}
+    if subject.answers and person is not None and (answers := subject.answers.get(person)):
+        captured = {**_answered(answers), **captured}
     if person is None:
         captured["$process_person_profile"] = False
     elif person_set or person_set_once or not schema.person_sources.isdisjoint(properties):
@@ -153,6 +157,13 @@ def convert(
         datetime.fromtimestamp(timestamp // 1000 / 1e6, UTC),  # a double holds microseconds until 2242
         captured,
     )
+
+
+def _answered(answers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the properties of what flags answered, with ``$active_feature_flags`` as PostHog's clients list them."""
+    properties = dict(answers)  # another thread may be adding to them
+    active = [name.removeprefix(ANSWER) for name, answer in properties.items() if answer is not False]
+    return {**properties, "$active_feature_flags": active}
 
 
 def _person(

@@ -37,6 +37,8 @@ class Identity(NamedTuple):
         claimed_id: Whom the request says it is from. It counts where the backend names nobody, and is never compared
             with whom that names: a browser may not know yet who its user is.
         sequence: Which ``identify`` block began later.
+        answers: What feature flags answered in the innermost ``identify`` block: properties of the events that follow,
+            sanitized, by the distinct id that they are about. None outside, and where no flags are used.
     """
 
     distinct_id: object = None
@@ -47,6 +49,7 @@ class Identity(NamedTuple):
     window_id: object = None
     claimed_id: object = None
     sequence: int = 0
+    answers: dict[str, dict[str, Any]] | None = None
 
     @property
     def person(self) -> object:
@@ -63,6 +66,8 @@ _latest: Final[ContextVar[Identity]] = ContextVar("zentra-posthog-identity", def
 # Whether anything in this process ever told of anybody; POSTHOG_CONTEXTS, once it is imported, may at any time. Until
 # then no context need be read, which is what most spans of other code pay for.
 ever_said = False
+# Whether feature flags are used, so that what they answer is to be kept for a block's events.
+flags_used = False
 
 POSTHOG_CONTEXTS: Final = "posthog.contexts"
 
@@ -104,6 +109,9 @@ class identify:  # noqa: N801  reads as the verb it is
         ever_said = True
         context = otel_context.get_current()
         inner = about(self._given, from_context(context))._replace(sequence=next(_sequence))
+        if flags_used:
+            # Of its own: what is answered in the block ends with it.
+            inner = inner._replace(answers={one: dict(found) for one, found in list((inner.answers or {}).items())})
         if _REQUEST in context:
             # The block has it now. An inner block about another person must not get this request's session again.
             context = otel_context.set_value(_REQUEST, NOBODY, context)
@@ -132,7 +140,7 @@ def about(given: Identity, surrounding: Identity) -> Identity:
         return given
     if given.distinct_id is not None and surrounding.distinct_id is not None:
         if not _same(given.distinct_id, surrounding.distinct_id):
-            surrounding = Identity(tenant=surrounding.tenant)
+            surrounding = Identity(tenant=surrounding.tenant, answers=surrounding.answers)
     elif given is NOBODY:
         return surrounding
     if (
