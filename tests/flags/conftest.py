@@ -6,6 +6,7 @@ import gzip
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -25,7 +26,7 @@ class FlagServer(ThreadingHTTPServer):
     Attributes:
         flags: What each flag answers: on or off, or a variant.
         status: The HTTP status of every answer.
-        hangs: Whether it reads and never answers.
+        hangs: Whether it reads and does not answer until it is released.
         asked: The bodies of the requests.
         arrived: Set by the first of them.
     """
@@ -76,13 +77,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.arrived.set()
         if self.server.hangs:
             self.server.released.wait()
-            return
         encoded = json.dumps(self.server.answer()).encode()
-        self.send_response(self.server.status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(encoded)))
-        self.end_headers()
-        self.wfile.write(encoded)
+        with suppress(OSError):  # a client that has given up
+            self.send_response(self.server.status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(encoded)))
+            self.end_headers()
+            self.wfile.write(encoded)
 
     def log_message(self, *arguments: object) -> None: ...
 

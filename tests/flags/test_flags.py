@@ -298,13 +298,13 @@ def test_an_outage_gives_the_default_within_the_timeout(
 
 
 def test_the_event_loop_goes_on_while_a_flag_is_waited_for(flags: OpenFeatureClient, server: FlagServer) -> None:
-    """The provider of PostHog blocks; asked with ``await``, it does so in a thread."""
+    """The provider of PostHog blocks; asked with ``await``, it does so in a thread, and its answer comes."""
     use_posthog_flags(timeout=20)
-    server.hangs = True
+    server.hangs, server.flags = True, {"rail": True}
 
     async def request() -> bool:
         with identify("usr_1"):
-            asked = asyncio.create_task(flags.get_boolean_value_async("rail", True))
+            asked = asyncio.create_task(flags.get_boolean_value_async("rail", False))
             await asyncio.to_thread(server.arrived.wait)
             server.released.set()
             return await asked
