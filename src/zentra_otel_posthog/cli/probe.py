@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import ssl
@@ -9,13 +10,16 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import msgspec
 
 from zentra_otel_posthog import delivery, events
+from zentra_otel_posthog.analytics import AnalyticsError
+from zentra_otel_posthog.analytics.queries import Query
+from zentra_otel_posthog.analytics.query_api import QueryApi
 from zentra_otel_posthog.cli.checks import Check
 from zentra_otel_posthog.config import Settings, shown_value
 from zentra_otel_posthog.convert import Origin, convert, random_position
@@ -31,18 +35,13 @@ _PERSONAL_KEY: Final = "POSTHOG_PERSONAL_API_KEY"
 _PROJECT: Final = "POSTHOG_PROJECT_ID"
 _POLL_FIRST: Final = 1.0  # seconds, doubled up to the next: PostHog takes 240 queries a minute
 _POLL_MAX: Final = 8.0
-_QUERY_TIMEOUT: Final = 15.0  # seconds, for one answer
+_QUERY_TIMEOUT: Final = 30.0  # seconds, for one answer
 _TAKES_CAPTURES: Final = {HTTPStatus.OK, HTTPStatus.BAD_REQUEST}
-# Of the app: what a status says about personal key and project.
-_QUERY_REFUSED: Final = {
-    HTTPStatus.UNAUTHORIZED: ("does not know the personal key", f"Make a new one and set {_PERSONAL_KEY}."),
-    HTTPStatus.FORBIDDEN: ("refuses the personal key", "Give it the scope query:read and access to the project."),
-    HTTPStatus.NOT_FOUND: ("knows no such project", f"Set {_PROJECT} to the number in the project's address."),
-}
-
-
-class _Results(msgspec.Struct):
-    results: list[list[Any]]
+_ARRIVED: Final = Query(
+    "doctor",
+    "select {attempt}, count() from events where event = {event} and uuid = {uuid} "
+    "and timestamp > now() - interval 1 day",
+)
 
 
 def host(settings: Settings, timeout: float) -> Iterator[Check]:
@@ -144,59 +143,36 @@ def arrival(settings: Settings, sent: Capture, deadline: float) -> Check:
     if missing:
         says = "Arrival was not confirmed: an accepted event is dropped later where key or quota are wrong."
         return Check("arrival", "not checked", says, f"Set {' and '.join(missing)}, or look for it in PostHog.")
-    if not project.isascii() or not project.isalnum():
-        return Check("arrival", "failed", f"{_PROJECT} is no project's number.", "It is in the project's address.")
-    return _asked(settings, sent, deadline, personal_key, project)
-
-
-def _asked(settings: Settings, sent: Capture, deadline: float, personal_key: str, project: str) -> Check:
-    # With the client's session and flags this takes 200 ms, which nobody else here needs.
-    from posthog.request import determine_app_host  # noqa: PLC0415
-
-    from zentra_otel_posthog.delivery._http import Client  # noqa: PLC0415  requests, as in the wire
-
-    app = determine_app_host(settings.host)
-    url = f"{app}/api/projects/{project}/query/"
-    body = msgspec.json.encode({"query": {"kind": "HogQLQuery", "query": _query(sent)}, "refresh": "force_blocking"})
-    headers = {"Authorization": f"Bearer {personal_key}", "Content-Type": "application/json"}
-    client = Client()
-    began, pause = time.monotonic(), _POLL_FIRST
     try:
-        while True:
-            reply = client.post(url, body, headers, _QUERY_TIMEOUT)
-            took = time.monotonic() - began
-            if reply.status in _QUERY_REFUSED:
-                says, way_out = _QUERY_REFUSED[HTTPStatus(reply.status)]
-                return Check("arrival", "failed", f"{app} {says} ({reply.status}).", way_out)
-            if reply.status == HTTPStatus.OK and _counted(reply.body):
-                return Check("arrival", "ok", f"It arrived in project {project} within {took:.0f} s: the key is right.")
-            if took + pause > deadline:
-                break
-            time.sleep(pause)
-            pause = min(2 * pause, _POLL_MAX)
-    except OSError as error:
-        says, way_out = _trouble(error, url, _QUERY_TIMEOUT)
-        return Check("arrival", "failed", f"{app} cannot be asked: {says}.", way_out)
-    except ValueError:  # no header can carry it
-        return Check("arrival", "failed", f"{_PERSONAL_KEY} is no key.", "Copy it anew from PostHog.")
-    last = "" if reply.status == HTTPStatus.OK else f"; the last query was answered {reply.status}"
+        api = QueryApi(personal_key, project, settings.host, _QUERY_TIMEOUT)
+        took = _until_there(api, sent, deadline)
+    except AnalyticsError as error:
+        return Check("arrival", "failed", str(error), f"They come from {_PERSONAL_KEY}, {_PROJECT} and POSTHOG_HOST.")
+    if took is not None:
+        return Check("arrival", "ok", f"It arrived in project {project} within {took:.0f} s: the key is right.")
     return Check(
         "arrival",
         "failed",
-        f"It was accepted, but is not in project {project} after {took:.0f} s{last}.",
+        f"It was accepted, but is not in project {project} after {deadline:g} s.",
         f"Compare the key with that of project {project}, see the quota under billing, or wait longer with --wait.",
     )
 
 
-def _query(sent: Capture) -> str:
-    return f"select count() from events where event = '{CANARY}' and uuid = '{sent.uuid}' and timestamp > now() - interval 1 day"  # noqa: S608, E501  both are ours
-
-
-def _counted(body: bytes) -> bool:
-    try:
-        return bool(msgspec.json.decode(body, type=_Results).results[0][0])
-    except (ValueError, LookupError):  # msgspec.DecodeError is a ValueError
-        return False
+def _until_there(api: QueryApi, sent: Capture, deadline: float) -> float | None:
+    """Return after how many seconds the event was there, None where it was not within the deadline."""
+    began, pause = time.monotonic(), _POLL_FIRST
+    for attempt in itertools.count(1):
+        # Each query is another, or PostHog would answer the second from its cache.
+        values = {"event": sent.event, "uuid": sent.uuid, "attempt": str(attempt)}
+        rows = api.run(_ARRIVED, values, all_tenants=True)
+        took = time.monotonic() - began
+        if rows and rows[0][-1]:
+            return took
+        if took + pause > deadline:
+            break
+        time.sleep(pause)
+        pause = min(2 * pause, _POLL_MAX)
+    return None
 
 
 def _posted(settings: Settings, lines: list[bytes], timeout: float) -> tuple[Answer | None, tuple[str, str]]:

@@ -363,10 +363,10 @@ class PostHog(BaseHTTPRequestHandler):
             self.arrived.extend(event["uuid"] for event in msgspec.json.decode(body)["batch"])
             return self.reply(200 if b'"batch":[{' in body else 400, {})
         assert self.path == "/api/projects/42/query/"
-        query = msgspec.json.decode(body)["query"]["query"]
-        self.queries.append((self.headers["Authorization"], query))
-        there = not self.forgets and any(uuid in query for uuid in self.arrived)
-        return self.reply(self.status, {"results": [[int(there)]], "columns": ["count()"]})
+        values = msgspec.json.decode(body)["query"]["values"]
+        self.queries.append((self.headers["Authorization"], values["uuid"]))
+        there = not self.forgets and values["uuid"] in self.arrived
+        return self.reply(self.status, {"results": [[values["attempt"], int(there)]]})
 
     def reply(self, status: int, document: object) -> None:
         body = msgspec.json.encode(document)
@@ -414,9 +414,7 @@ def test_a_canary_that_arrives(command: Command, posthog: type[PostHog]) -> None
     """With a personal key the app is asked for that one event, with that key."""
     code, report = command("doctor", "--send")
     assert (code, check(report, "arrival")["state"]) == (0, "ok")
-    ((key, query),) = posthog.queries
-    assert key == f"Bearer {PERSONAL_KEY}"
-    assert posthog.arrived[0] in query
+    assert posthog.queries == [(f"Bearer {PERSONAL_KEY}", posthog.arrived[0])]
 
 
 def test_a_canary_that_does_not_arrive(command: Command, posthog: type[PostHog]) -> None:
@@ -438,7 +436,12 @@ def test_an_app_that_refuses(command: Command, posthog: type[PostHog], status: i
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"), [("POSTHOG_PERSONAL_API_KEY", "phx_\u2026"), ("POSTHOG_PROJECT_ID", "../42")]
+    ("variable", "value"),
+    [
+        ("POSTHOG_PERSONAL_API_KEY", "phx_\u2026"),
+        ("POSTHOG_PERSONAL_API_KEY", API_KEY),
+        ("POSTHOG_PROJECT_ID", "../42"),
+    ],
 )
 def test_what_no_request_can_carry(
     command: Command, monkeypatch: pytest.MonkeyPatch, posthog: type[PostHog], variable: str, value: str
@@ -446,7 +449,7 @@ def test_what_no_request_can_carry(
     """A personal key or project that is none is a finding, and nothing is asked."""
     monkeypatch.setenv(variable, value)
     found = check(command("doctor", "--send")[1], "arrival")
-    assert (found["state"], variable in found["says"]) == ("failed", True)
+    assert (found["state"], variable in found["way_out"]) == ("failed", True)
     assert posthog.queries == []
 
 
