@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import json
 import os
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from zentra_otel_posthog.delivery import dead_letters
-from zentra_otel_posthog.delivery.dead_letters import DeadLetter, DeadLetterFile
+from zentra_otel_posthog.delivery.dead_letters import DeadLetter, DeadLetterFile, KeptLetter
 from zentra_otel_posthog.delivery.spool import FileSpool
 
 CAPTURE = b'{"event":"a.b","distinct_id":"usr_1","uuid":"u","timestamp":"2026-11-02T10:00:00Z","properties":{"n":1}}'
@@ -21,7 +23,7 @@ def letter(line: bytes = CAPTURE) -> DeadLetter:
 
 
 def records(folder: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for path in sorted(folder.iterdir()) for line in path.read_bytes().splitlines()]
+    return [json.loads(line) for path in sorted(folder.glob("*.jsonl")) for line in path.read_bytes().splitlines()]
 
 
 def test_a_record(tmp_path: Path) -> None:
@@ -56,6 +58,60 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     letters.write([letter()])
     assert len(records(tmp_path)) == 2
+
+
+def test_sifting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Letters go from both files by choice, the others stay as they are and in order; a torn line goes with them."""
+    monkeypatch.setattr(dead_letters, "_FILE_BYTES", 1000)
+    for number in range(9):
+        DeadLetterFile(tmp_path).write([DeadLetter("r", number, "", CAPTURE)])
+    with (tmp_path / "dead-letters.jsonl").open("ab") as file:
+        file.write(b'{"time":')
+    before = [letter.status for letter in dead_letters.read(tmp_path)]
+    assert len(list(tmp_path.glob("*.jsonl"))) == 2
+    removed = dead_letters.sift(tmp_path, lambda letter: bool(letter.status and letter.status % 2))
+    after = list(dead_letters.read(tmp_path))
+    assert [letter.status for letter in after] == [status for status in before if status and status % 2]
+    assert removed == len(before) - len(after)
+    assert after[0].line() == CAPTURE
+    assert dead_letters.sift(tmp_path, lambda _: False) == len(after)
+    assert list(tmp_path.glob("*.jsonl")) == []
+
+
+def test_sifting_that_fails(tmp_path: Path) -> None:
+    """What the choice raises leaves every letter where it is."""
+    DeadLetterFile(tmp_path).write([letter(), letter()])
+    with pytest.raises(ZeroDivisionError):
+        dead_letters.sift(tmp_path, lambda _: bool(1 // 0))
+    assert len(list(dead_letters.read(tmp_path))) == 2
+
+
+def test_sifting_while_others_write(tmp_path: Path) -> None:
+    """A letter that arrives meanwhile is neither removed unseen nor lost."""
+    seen: list[int | None] = []
+
+    def take(letter: KeptLetter) -> bool:
+        seen.append(letter.status)
+        return False
+
+    def write() -> None:
+        for number in range(200):
+            DeadLetterFile(tmp_path).write([DeadLetter("r", number, "", CAPTURE)])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while writer.is_alive():
+        dead_letters.sift(tmp_path, take)
+    writer.join()
+    dead_letters.sift(tmp_path, take)
+    assert seen == list(range(200))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """A pipe or a folder in its place holds no letters, and nobody waits for it."""
+    make(tmp_path / "dead-letters.jsonl")
+    assert list(dead_letters.read(tmp_path)) == []
 
 
 def test_it_is_no_segment(tmp_path: Path) -> None:

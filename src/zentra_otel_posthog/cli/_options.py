@@ -60,3 +60,18 @@ def import_modules(modules: Iterable[str]) -> None:
             raise ImportError(
                 f"--import {module}: it raised {type(error).__qualname__} at {where.filename}:{where.lineno}"
             ) from None
+
+
+def seconds(text: str) -> float:
+    """Return a number of seconds, for ``add_argument(type=seconds)``.
+
+    Raises:
+        ArgumentTypeError: It is none, or not above 0 and within a day.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 < number <= 86_400:  # noqa: PLR2004  a day
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+    return number

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from zentra_otel_posthog._imports import why_missing
 from zentra_otel_posthog._presets import Preset
 from zentra_otel_posthog._rules import Rule
 from zentra_otel_posthog._targets import Instrumented, Target
+from zentra_otel_posthog.cli._log import log_unheard
 from zentra_otel_posthog.cli._output import counted
 from zentra_otel_posthog.config import Settings
 from zentra_otel_posthog.delivery import Sink, SpoolSink
@@ -204,12 +204,8 @@ def instrumented(settings: Settings) -> list[Instrumented]:
     """
     if states := ZentraInstrumentor().states():
         return states
-    logger = logging.getLogger("zentra_otel_posthog")
-    before, logger.disabled = logger.disabled, True  # what a rule would warn of is in the table
-    try:
+    with log_unheard():  # what a rule would warn of is in the table
         return [*map(_tried, settings.instrument), *map(_tried_preset, settings.presets)]
-    finally:
-        logger.disabled = before
 
 
 def _tried(rule: Rule) -> Instrumented:

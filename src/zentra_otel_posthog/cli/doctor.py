@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import platform
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +16,8 @@ from zentra_otel_posthog import config, runtime
 from zentra_otel_posthog._targets import Instrumented
 from zentra_otel_posthog._version import __version__
 from zentra_otel_posthog.cli import checks, probe, spool_checks
-from zentra_otel_posthog.cli._options import add_config, add_import, config_argument, import_modules
+from zentra_otel_posthog.cli._log import log_taken
+from zentra_otel_posthog.cli._options import add_config, add_import, config_argument, import_modules, seconds
 from zentra_otel_posthog.cli._output import Section, counted, print_json, print_table
 from zentra_otel_posthog.cli.checks import Check, Setting, State
 from zentra_otel_posthog.cli.spool_checks import Counts
@@ -61,23 +60,13 @@ def add_parser(commands: Any) -> None:
     add_import(parser, "the application's set-up, so that its tracing and rules can be checked, as in bank.wsgi")
     parser.add_argument("--send", action="store_true", help=f"send one event, {probe.CANARY}, and see that it arrives")
     parser.add_argument(
-        "--wait", type=_seconds, default=60.0, metavar="SECONDS", help="for its arrival (default: %(default)g)"
+        "--wait", type=seconds, default=60.0, metavar="SECONDS", help="for its arrival (default: %(default)g)"
     )
     parser.add_argument(
-        "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="for an answer (default: %(default)g)"
+        "--timeout", type=seconds, default=10.0, metavar="SECONDS", help="for an answer (default: %(default)g)"
     )
     parser.add_argument("--json", action="store_true", help="print for machines")
     parser.set_defaults(run=run, parser=parser)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds <= 86_400:  # noqa: PLR2004  a day
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
-    return seconds
 
 
 def run(options: argparse.Namespace, _: Sequence[str]) -> int:
@@ -85,7 +74,7 @@ def run(options: argparse.Namespace, _: Sequence[str]) -> int:
     if options.config and not Path(options.config).is_file():
         options.parser.error(f"--config {options.config}: there is no such file")
     report = Report()
-    with _log_as_findings(report):
+    with log_taken(lambda message: report.checks.append(Check("log", "warning", message))):
         _examine(report, options)
     found = {check.state for check in report.checks}
     report.state = next((state for state in _SEVERITY if state in found), "ok")
@@ -136,23 +125,6 @@ def _sent(settings: Settings, options: argparse.Namespace) -> Iterator[Check]:
     yield check
     if sent is not None:
         yield probe.arrival(settings, sent, options.wait)
-
-
-@contextmanager
-def _log_as_findings(report: Report) -> Iterator[None]:
-    """Take what the package logs meanwhile as findings, instead of among the table."""
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: report.checks.append(  # type: ignore[method-assign]
-        Check("log", "warning", record.getMessage())
-    )
-    logger = logging.getLogger("zentra_otel_posthog")
-    propagate, logger.propagate = logger.propagate, False
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = propagate
 
 
 def _sections(report: Report) -> Iterator[Section]:

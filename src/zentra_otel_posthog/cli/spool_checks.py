@@ -109,7 +109,7 @@ def _waiting(settings: Settings, found: Inventory) -> Iterator[Check]:
     if found.bytes >= settings.spool_max_bytes * _NEARLY_FULL:
         yield Check("waiting", "warning", says, _WAYS_OUT["spool_full"].capitalize() + ".")
     elif held < len(found.segments):
-        way_out = "Start the service, or run zentra-otel-posthog spool replay: nobody holds the others."
+        way_out = "A running service delivers them; without one, zentra-otel-posthog spool replay does."
         yield Check("waiting", "warning", says, way_out)
     else:
         yield Check("waiting", "ok", says)

@@ -6,10 +6,12 @@ import errno
 import hashlib
 import logging
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from zentra_otel_posthog import telemetry
 from zentra_otel_posthog.config import Settings
@@ -34,12 +36,15 @@ __all__ = [
     "MemorySink",
     "Sink",
     "SpoolSink",
+    "all_project_folders",
     "open_spool",
     "project_folders",
     "project_wire",
 ]
 
 _logger = logging.getLogger("zentra_otel_posthog")
+
+_PROJECT_FOLDER: Final = re.compile(r"[0-9a-f]{16}")
 
 
 class SpoolSink:
@@ -152,6 +157,17 @@ def project_folders(settings: Settings) -> list[Path]:
     """
     project = hashlib.sha256(f"{settings.host} {settings.api_key}".encode()).hexdigest()[:16]
     return [parent / project for parent in _directories(settings)]
+
+
+def all_project_folders(settings: Settings) -> list[Path]:
+    """Return the folders that exist of any project, where those of the settings' project may be."""
+    return sorted(
+        folder
+        for parent in _directories(settings)
+        if parent.is_dir()
+        for folder in parent.iterdir()
+        if _PROJECT_FOLDER.fullmatch(folder.name) and folder.is_dir()
+    )
 
 
 def _directories(settings: Settings) -> list[Path]:

@@ -7,12 +7,8 @@ that is killed takes along what it counted since.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
-import time
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -20,6 +16,7 @@ from typing import Final
 import msgspec
 
 from zentra_otel_posthog import telemetry
+from zentra_otel_posthog.delivery.file_lock import locked
 
 _FILE: Final = "account.json"
 _LOCK: Final = "account.lock"
@@ -32,7 +29,6 @@ _KEPT: Final = (
     telemetry.CAPTURES,
     telemetry.INTERNAL_ERRORS,
 )
-_PATIENCE: Final = 1.0  # seconds
 _ROWS_MAX: Final = 10_000  # of one metric; past it new names are summed under "(other)", as in a process
 
 Row = tuple[tuple[str, ...], int]
@@ -80,7 +76,7 @@ class Account:
         fresh = {metric: counts - self._saved.get(metric, Counter()) for metric, counts in counted.items()}
         if not any(fresh.values()):
             return
-        with _locked(self._directory):
+        with locked(self._directory / _LOCK):
             _write(self._directory, _sum(read(self._directory), fresh))
         self._saved = counted
 
@@ -110,29 +106,3 @@ def _write(directory: Path, totals: Totals) -> None:
     new = directory / f"{_FILE}.new"
     new.write_bytes(msgspec.json.format(msgspec.json.encode(totals), indent=1))
     new.replace(directory / _FILE)
-
-
-@contextlib.contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    descriptor = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        _lock(descriptor)
-        try:
-            yield
-        finally:
-            # Explicitly: a child that was forked meanwhile holds a copy of the descriptor, and the lock with it.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int) -> None:
-    """Lock, but wait for no process that was stopped with the lock in its hands: the sender's thread saves."""
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.005)

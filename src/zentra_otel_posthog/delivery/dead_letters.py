@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,12 +15,16 @@ import msgspec
 
 from zentra_otel_posthog.delivery import segments
 from zentra_otel_posthog.delivery.capture import is_capture
+from zentra_otel_posthog.delivery.file_lock import locked
 
 _FILE: Final = "dead-letters.jsonl"
 _OLDER: Final = "dead-letters.1.jsonl"
-FILES: Final = frozenset({_FILE, _OLDER})
+_LOCK: Final = "dead-letters.lock"
+_NEW: Final = "dead-letters.new"
+FILES: Final = frozenset({_FILE, _OLDER, _LOCK, _NEW})
 """The files' names."""
 _FILE_BYTES: Final = 16 << 20  # of each of the two: beside a spool of a gigabyte, and days of a bug's work
+_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _CORRUPT_BYTES: Final = 4096  # of a line that is no capture: enough to see what it was
 
 
@@ -97,34 +101,20 @@ class DeadLetterFile:
         """Append refused captures in one piece."""
         now = datetime.now(UTC)
         data = b"".join(_encoded(letter, now) for letter in letters)
-        descriptor = self._opened()
-        try:
-            if self._is_full(descriptor, len(data)):
-                (self.directory / _FILE).replace(self.directory / _OLDER)
+        path = self.directory / _FILE
+        with locked(self.directory / _LOCK):
+            with suppress(FileNotFoundError):
+                if (size := path.lstat().st_size) > 0 and size + len(data) > _FILE_BYTES:
+                    path.replace(self.directory / _OLDER)
+            descriptor = os.open(path, _FLAGS, segments.FILE_MODE)
+            try:
+                before = os.fstat(descriptor).st_size
+                if os.write(descriptor, data) != len(data):
+                    with suppress(OSError):
+                        os.ftruncate(descriptor, before)
+                    raise OSError(errno.ENOSPC, "the disk is full", str(self.directory))
+            finally:
                 os.close(descriptor)
-                descriptor = self._opened()
-            before = os.fstat(descriptor).st_size
-            if os.write(descriptor, data) != len(data):
-                with suppress(OSError):
-                    os.ftruncate(descriptor, before)
-                raise OSError(errno.ENOSPC, "the disk is full", str(self.directory))
-        finally:
-            os.close(descriptor)
-
-    def _opened(self) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-        return os.open(self.directory / _FILE, flags, segments.FILE_MODE)
-
-    def _is_full(self, descriptor: int, size: int) -> bool:
-        found = os.fstat(descriptor)
-        if not found.st_size or found.st_size + size <= _FILE_BYTES:
-            return False
-        try:
-            # Of several processes that find it full one moves it; closing frees the lock.
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return os.path.samestat(found, (self.directory / _FILE).lstat())
-        except OSError:
-            return False
 
 
 _letters: Final = msgspec.json.Decoder(KeptLetter)
@@ -137,10 +127,58 @@ def read(directory: Path) -> Iterator[KeptLetter]:
         OSError: A file cannot be read.
     """
     for name in (_OLDER, _FILE):
-        with suppress(FileNotFoundError), (directory / name).open("rb") as file:
-            for line in file:
-                with suppress(ValueError, RecursionError):  # msgspec.DecodeError is a ValueError
-                    yield _letters.decode(line)
+        yield from map(_letters.decode, _lines(directory / name))
+
+
+def sift(directory: Path, keep: Callable[[KeptLetter], bool]) -> int:
+    """Remove dead letters from a folder. A crash in between leaves all or the rest.
+
+    Args:
+        directory: The project's spool folder.
+        keep: Whether to keep one; called once for each. What it raises leaves the file as it was.
+
+    Returns:
+        How many were removed.
+
+    Raises:
+        OSError: A file cannot be read or written.
+    """
+    removed = 0
+    with locked(directory / _LOCK):
+        for name in (_OLDER, _FILE):
+            lines = _lines(directory / name)
+            kept = [line for line in lines if keep(_letters.decode(line))]
+            removed += len(lines) - len(kept)
+            if lines and not kept:
+                (directory / name).unlink()
+            elif len(kept) < len(lines):
+                new = directory / _NEW
+                new.write_bytes(b"".join(kept))
+                new.chmod(segments.FILE_MODE)
+                new.replace(directory / name)
+    return removed
+
+
+def _lines(path: Path) -> list[bytes]:
+    """Return a file's letters, encoded; none where it is no file."""
+    try:
+        # Neither followed through a link nor waited for where it is a pipe.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return []
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return []
+    with os.fdopen(descriptor, "rb") as file:
+        return [line for line in file if _is_letter(line)]
+
+
+def _is_letter(line: bytes) -> bool:
+    try:
+        _letters.decode(line)
+    except (ValueError, RecursionError):  # msgspec.DecodeError is a ValueError
+        return False
+    return line.endswith(b"\n")
 
 
 def _encoded(letter: DeadLetter, now: datetime) -> bytes:

@@ -233,7 +233,7 @@ class Sender:
     def _deliver_all(self, passing_over: Container[str]) -> bool:
         for segment in self._spool.claim(passing_over):
             try:
-                self._deliver(segment)
+                self.deliver(segment)
             except Postponed as postponed:
                 self._postpone(postponed)
                 if not isinstance(postponed, Misconfigured):
@@ -244,7 +244,12 @@ class Sender:
                 raise
         return True
 
-    def _deliver(self, segment: Segment) -> None:
+    def deliver(self, segment: Segment) -> None:
+        """Deliver a segment in the calling thread: post it, set aside what is refused, remove it, count.
+
+        Raises:
+            Postponed: Some of it must wait; it is released.
+        """
         progress = self._progress.setdefault(segment.name, Progress())
         accepted_before = progress.accepted
         try:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +18,8 @@ import pytest
 
 from zentra_otel_posthog import events
 from zentra_otel_posthog.cli import main
+from zentra_otel_posthog.config import load
+from zentra_otel_posthog.delivery import project_folders
 from zentra_otel_posthog.inspector import Receiver
 
 API_KEY = "phc_inventedProjectKey0123456789"
@@ -80,13 +86,34 @@ def service(tmp_path: Path) -> Iterator[Callable[[int], subprocess.Popen[str]]]:
         process.communicate()
 
 
-@pytest.fixture
-def killed(service: Callable[[int], subprocess.Popen[str]]) -> Callable[[int], None]:
-    """Return what has a service capture so many events and die."""
-
-    def die(count: int) -> None:
-        process = service(count)
+@pytest.fixture(scope="session")
+def left_behind(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The segment of a service that has captured three events and was killed, made once."""
+    spool_dir = tmp_path_factory.mktemp("killed")
+    settings = {
+        "POSTHOG_API_KEY": API_KEY,
+        "POSTHOG_HOST": "http://127.0.0.1:9",
+        "ZENTRA_POSTHOG_SPOOL_DIR": str(spool_dir),
+    }
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVICE, "3"], stdout=subprocess.PIPE, text=True, env={**os.environ, **settings}
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "captured\n"
         process.send_signal(signal.SIGKILL)
-        process.wait()
+    (segment,) = spool_dir.glob("*/*.v0.jsonl")
+    return segment
 
-    return die
+
+@pytest.fixture
+def killed(left_behind: Path) -> Callable[[], None]:
+    """Return what puts three captures of a killed service into the folder of the settings' project."""
+    numbers = itertools.count()
+
+    def leave() -> None:
+        (folder,) = project_folders(load())
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The last part of a segment's name is random.
+        shutil.copy(left_behind, folder / re.sub(r"[0-9a-f]{8}(?=\.v0)", f"{next(numbers):08x}", left_behind.name))
+
+    return leave

@@ -296,9 +296,9 @@ def test_an_import_that_sets_no_tracing_up(command: Command, tmp_path: Path) -> 
     assert check(command("doctor", "--import", "idle_set_up")[1], "tracing")["state"] == "warning"
 
 
-def test_what_a_killed_process_left(command: Command, killed: Callable[[int], None]) -> None:
+def test_what_a_killed_process_left(command: Command, killed: Callable[[], None]) -> None:
     """Captures that nobody holds are a warning with the way to deliver them; they stay where they are."""
-    killed(3)
+    killed()
     code, report = command("doctor")
     found = check(report, "waiting")
     assert (code, found["state"]) == (0, "warning")
