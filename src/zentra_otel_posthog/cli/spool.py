@@ -32,7 +32,7 @@ def add_parser(commands: Any) -> None:
         help="show, deliver or delete what waits for delivery",
         description="Show, deliver or delete what waits for delivery in the spool's folder.",
     )
-    own = parser.add_subparsers(title="commands", dest="spool_command", required=True)
+    own = parser.add_subparsers(title="commands", dest="spool_command", required=True, metavar="COMMAND")
 
     status = own.add_parser("status", help="what waits, who holds it, and what PostHog refused")
     status.set_defaults(run=_run, work=_status)
@@ -130,7 +130,7 @@ def _folder(one: Folder) -> Section:
         lines.append(f"{what}, {shown_bytes(one.bytes)}, the oldest {shown_age(found.oldest)} old.")
     if found.dead_letters:
         by_reason = ", ".join(f"{reason} {count:,}" for reason, count in sorted(found.dead_letters.items()))
-        lines.append(f"Refused by PostHog: {by_reason}.")
+        lines.append(f"Set aside: {by_reason}.")
     if found.newer_version:
         lines.append(f"Of a newer version, which alone can send them: {counted(len(found.newer_version), 'segment')}.")
     if found.foreign:
@@ -216,7 +216,7 @@ def _dead(settings: Settings, options: argparse.Namespace) -> int:
         print_json(found)
         return 0
     rows = [(f"{one.time:%Y-%m-%d %H:%M:%S}", "\n".join(_letter(one))) for one in found]
-    title = f"{counted(len(found), 'capture')} refused by PostHog"
+    title = f"{counted(len(found), 'capture')} set aside"
     print_table([Section(title, (), ("set aside (UTC)", "event and answer") if rows else (), rows)])
     return 0
 

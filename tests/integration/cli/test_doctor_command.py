@@ -503,25 +503,3 @@ def test_eighty_columns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     assert max(map(len, page.splitlines())) <= 80
     assert "no_module_of_ours" in page
     assert page.rstrip().splitlines()[-1].startswith("1 failed")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["doctr"], "did you mean 'doctor'?"),
-        (["doctor", "--sned"], "did you mean '--send'?"),
-        (["doctor", "--config", "missing.toml"], "missing.toml"),
-        (["doctor", "--timeout", "soon"], "'soon' is no number of seconds"),
-        (["doctor", "now"], "there is no argument 'now'"),
-        (["events", "--format", "tabel"], "did you mean 'table'?"),
-    ],
-)
-def test_wrong_usage_is_one_sentence(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
-    """A wrong command, option or file ends with code 2 and one line that names the nearest right one."""
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    captured = capsys.readouterr()
-    assert ended.value.code == 2
-    assert message in captured.err
-    assert captured.err.count("\n") == 1
-    assert captured.out == ""

@@ -295,24 +295,6 @@ def test_nothing_there(command: Command, capsys: pytest.CaptureFixture[str]) -> 
     assert "Nothing was ever spooled" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["spool", "stauts"], "did you mean 'status'?"),
-        (["spool", "replay", "--daed"], "did you mean '--dead'?"),
-        (["spool", "purge", "--older-than", "soon"], "'soon' is no age"),
-    ],
-)
-def test_wrong_usage(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
-    """A wrong command, option or age ends with code 2 and one sentence."""
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    captured = capsys.readouterr()
-    assert ended.value.code == 2
-    assert message in captured.err
-    assert captured.err.count("\n") == 1
-
-
 @pytest.mark.parametrize("command_", ["replay", "dead", "purge"])
 def test_without_a_key(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command_: str) -> None:
     """Which folder is meant depends on the key, so it has to be there."""
