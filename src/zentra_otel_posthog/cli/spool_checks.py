@@ -130,7 +130,7 @@ def _odd(found: Inventory) -> Iterator[Check]:
         yield Check(
             "dead letters",
             "warning",
-            f"{counted(sum(found.dead_letters.values()), 'capture')} set aside, never to be sent by itself: {by_reason}.",
+            f"{counted(sum(found.dead_letters.values()), 'capture')} set aside, not to be sent again: {by_reason}.",
             "See zentra-otel-posthog spool dead; when the cause is gone, spool replay --dead.",
         )
     if found.newer_version:
