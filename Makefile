@@ -27,6 +27,7 @@ bench: $(VENV)/.bench  ## ratios against the hand-written span and the official 
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/processor.py
 	$(BIN)/python benchmarks/sanitizer.py
+	$(BIN)/python benchmarks/tenants.py
 
 wheel: $(VENV)/.dev
 	rm -rf dist

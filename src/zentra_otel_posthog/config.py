@@ -14,11 +14,11 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
+from zentra_otel_posthog._projects import Tenants, check_api_key, ingest_host, masked
 from zentra_otel_posthog._rules import Rule
 from zentra_otel_posthog.events import nearest
 from zentra_otel_posthog.sanitize.policy import Policy
@@ -34,9 +34,7 @@ _FLAG_PREFIX: Final = "OTEL_PYTHON_"
 PRESETS: Final = ("django-auth", "flask-login")
 """What ``presets`` may name."""
 _SECRETS: Final = frozenset({"api_key", "pseudonym_key"})
-_STRUCTURED: Final = frozenset({"event", "instrument", "sanitize"})  # the file's and configure()'s alone
-_UNMASKED: Final = 4  # characters of a secret that may be shown: "phc_"
-_KEY_LENGTH: Final = 64  # longer project keys are answered with 401 (capture V0)
+_STRUCTURED: Final = frozenset({"event", "instrument", "sanitize", "tenants"})  # the file's and configure()'s alone
 _PSEUDONYM_KEY_BYTES: Final = 32  # the output size of SHA-256; RFC 2104 discourages shorter HMAC keys
 
 # The official SDK's aliases (posthog.capture_mode), so that one environment configures both.
@@ -44,12 +42,6 @@ _CAPTURE_MODES: Final = {"legacy": "v0", "analytics_v1": "v1"}
 # Read where capture V1 is on and our own variable is not set (posthog.capture_compression).
 _OFFICIAL_COMPRESSION: Final = "POSTHOG_CAPTURE_COMPRESSION"
 _COMPRESSIONS: Final = {"identity": "none"}
-# As posthog.request.determine_server_host: the app's hosts do not take captures.
-_INGEST_HOSTS: Final = {
-    "https://app.posthog.com": "https://us.i.posthog.com",
-    "https://us.posthog.com": "https://us.i.posthog.com",
-    "https://eu.posthog.com": "https://eu.i.posthog.com",
-}
 
 
 class SettingsError(ValueError):
@@ -90,6 +82,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         record_exceptions: True: spans carry exception messages and stack traces, which quote personal data.
         event: Custom events, as ``[[event]]`` in TOML.
         sanitize: What the tenant's policy decides, as ``[sanitize]`` in TOML.
+        tenants: Which tenant's captures go to which project, as ``[tenants]`` in TOML, or a function from a tenant's
+            name to its project.
         instrument: Functions that ``ZentraInstrumentor`` decorates, as ``[[instrument]]`` in TOML.
         presets: Libraries whose logins it records: ``django-auth``, ``flask-login``.
     """
@@ -110,6 +104,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     record_exceptions: bool = False
     event: tuple[dict[str, Any], ...] = ()
     sanitize: Policy = Policy()
+    tenants: Tenants = Tenants()
     instrument: tuple[Rule, ...] = ()
     presets: tuple[str, ...] = ()
 
@@ -128,7 +123,7 @@ def shown_value(name: str, value: object) -> str:
     if name == "host" and "@" in str(value):
         return "'…'"
     if name in _SECRETS and value:
-        return f"'{str(value)[:_UNMASKED]}…'" if str(value).startswith("ph") else "'…'"
+        return f"'{masked(str(value))}'"
     return repr(value)
 
 
@@ -180,7 +175,7 @@ def load_with_origins(
                 raise SettingsError(
                     f"unknown setting {name!r} in {source}; {nearest(name, Settings.__struct_fields__)}"
                 )
-            values[name] = _checked(name, value, source)
+            values[name] = _tenants(value, source, environment) if name == "tenants" else _checked(name, value, source)
             origins[name] = variables[name] if source == "environment" else source
     if values.get("capture_mode") == "v1" and "compression" not in values and environment.get(_OFFICIAL_COMPRESSION):
         official = environment[_OFFICIAL_COMPRESSION]
@@ -289,12 +284,12 @@ def _normalised(name: str, value: object) -> object:
     if isinstance(value, str):
         value = value.strip()
     match name:
-        case "api_key":
-            _check_api_key(value)
+        case "api_key" if value is not None:
+            check_api_key(value)
         case "pseudonym_key":
             _check_pseudonym_key(value)
         case "host":
-            return _ingest_host(value)
+            return ingest_host(value)
         case "sanitize" if isinstance(value, Mapping):
             _check_policy(value)
         case "capture_mode":
@@ -306,6 +301,13 @@ def _normalised(name: str, value: object) -> object:
         case "presets":
             return _presets(value)
     return value
+
+
+def _tenants(value: object, source: str, environment: Mapping[str, str]) -> Tenants:
+    try:
+        return Tenants.read(value, environment)
+    except ValueError as error:
+        raise SettingsError(f"tenants in {source}: {error}") from None
 
 
 def _rules(value: object, source: str) -> tuple[Rule, ...]:
@@ -336,17 +338,6 @@ def _field_types() -> dict[str, Any]:
     return get_type_hints(Settings, include_extras=True)
 
 
-def _check_api_key(value: object) -> None:
-    if value is None:
-        return
-    if not isinstance(value, str) or not value or len(value) > _KEY_LENGTH or not value.isascii():
-        raise ValueError(
-            f"a project key has 1 to {_KEY_LENGTH} ASCII characters; copy it from PostHog's project settings"
-        )
-    if value.startswith("phx_"):
-        raise ValueError("this is a personal key; events need the project key (phc_...)")
-
-
 def _check_policy(value: Mapping[str, object]) -> None:
     for key in value:
         if key not in Policy.__struct_fields__:
@@ -375,15 +366,3 @@ def _folder(path: str) -> str:
     if not path or "\0" in path:
         raise ValueError("it is no path of a folder")
     return path
-
-
-def _ingest_host(value: object) -> str:
-    host = str(value).rstrip("/")
-    try:
-        parts = urlsplit(host)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:  # brackets or a port that no address has
-        usable = False
-    if not usable or parts.query or parts.fragment or parts.username is not None:
-        raise ValueError("it is no http or https address, as in https://eu.i.posthog.com")
-    return _INGEST_HOSTS.get(host, host)

@@ -13,12 +13,11 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Span
 
 from zentra_otel_posthog._version import __version__
-from zentra_otel_posthog.delivery.capture import Capture
+from zentra_otel_posthog.delivery.capture import GROUP_TYPE, Capture, ClaimedTenant, ClaimedTenantCapture
 from zentra_otel_posthog.events import EventSchema
 from zentra_otel_posthog.identity import Identity
 from zentra_otel_posthog.sanitize.identifiers import IdentifierGate
 
-GROUP_TYPE: Final = "tenant"
 ANSWER: Final = "$feature/"
 """Begins the property that says what a flag answered; PostHog's experiments read it."""
 
@@ -148,9 +147,12 @@ def convert(
         captured["$session_id"] = session
         if subject.window_id is not None and (window := gate.window_id(name, subject.window_id)) is not None:
             captured["$window_id"] = window
+    capture = Capture
     if subject.tenant is not None and (group := gate.group_key(name, subject.tenant)) is not None:
         captured["$groups"] = {GROUP_TYPE: group}
-    return Capture(
+        if type(subject.tenant) is ClaimedTenant:
+            capture = ClaimedTenantCapture
+    return capture(
         name,
         person or origin.nobody(),
         uuid,

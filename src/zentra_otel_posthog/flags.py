@@ -43,7 +43,8 @@ from posthog import Posthog
 from posthog.types import FeatureFlagResult
 
 from zentra_otel_posthog import events, identity, runtime, telemetry
-from zentra_otel_posthog.convert import ANSWER, GROUP_TYPE, Origin, convert, random_position
+from zentra_otel_posthog.convert import ANSWER, Origin, convert, random_position
+from zentra_otel_posthog.delivery.capture import GROUP_TYPE, ClaimedTenant
 from zentra_otel_posthog.identity import Identity
 from zentra_otel_posthog.sanitize import detectors
 from zentra_otel_posthog.sanitize.schema import clean_properties
@@ -219,12 +220,15 @@ def _spool_exposure(message: dict[str, Any]) -> None:
             return
         named = message["properties"].get("$groups") or {}
         current = identity.current(otel_context.get_current())
-        subject = identity.about(Identity(message["distinct_id"], tenant=named.get(GROUP_TYPE)), current)
+        gate, tenant = runtime.current().gate, named.get(GROUP_TYPE)
+        if type(current.tenant) is ClaimedTenant and tenant == gate.group_key(schema.name, current.tenant):
+            tenant = None  # so that it stays what a request claims
+        subject = identity.about(Identity(message["distinct_id"], tenant=tenant), current)
         origin = Origin.of(trace.get_current_span())
         uuid = origin.uuid(random_position(), schema.name)
         # Without what was answered before: an exposure is about one flag.
         alone = subject._replace(answers=None)
-        captured = convert(schema, properties, alone, origin, uuid, time.time_ns(), runtime.current().gate)
+        captured = convert(schema, properties, alone, origin, uuid, time.time_ns(), gate)
         runtime.current().append(captured)
     except Exception as error:
         telemetry.lost("conversion")

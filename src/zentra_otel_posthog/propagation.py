@@ -29,6 +29,7 @@ from opentelemetry.propagators.textmap import (
 )
 
 from zentra_otel_posthog import identity, runtime, telemetry
+from zentra_otel_posthog.delivery.capture import ClaimedTenant
 from zentra_otel_posthog.identity import NOBODY, Identity
 
 # posthog-js sends the first three. PostHog has no header for a group, and without its tenant the event of an internal
@@ -105,7 +106,10 @@ class PostHogPropagator(TextMapPropagator):
 
 
 def _read(names: dict[str, str], get: Callable[[str], object]) -> dict[str, Any]:
-    return {field: value for field, name in names.items() if (value := _first_usable(get(name))) is not None}
+    found = {field: value for field, name in names.items() if (value := _first_usable(get(name))) is not None}
+    if "tenant" in found:
+        found["tenant"] = ClaimedTenant(found["tenant"])
+    return found
 
 
 def _first_usable(values: object) -> str | None:

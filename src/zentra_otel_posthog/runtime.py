@@ -14,6 +14,7 @@ from zentra_otel_posthog.config import Settings, SettingsError
 from zentra_otel_posthog.delivery import Capture, ClientSink, ConsoleSink, Sink, SpoolSink
 from zentra_otel_posthog.delivery.client import Client, ClientRefused, is_client
 from zentra_otel_posthog.delivery.spool import LineTooLong, SpoolFull
+from zentra_otel_posthog.delivery.tenants import TenantSink, UnknownTenant
 from zentra_otel_posthog.events import EventSchema
 from zentra_otel_posthog.sanitize import policy
 from zentra_otel_posthog.sanitize.identifiers import IdentifierGate
@@ -26,7 +27,7 @@ _DECLARED_IN_SETTINGS: Final = "the settings' [[event]]"
 # deployment's environment and file may be shared by programs without one.
 _OF_DELIVERY: Final = (
     "api_key", "host", "capture_mode", "spool_dir", "spool_max_bytes", "flush_at", "flush_interval", "max_retries",
-    "compression",
+    "compression", "tenants",
 )  # fmt: skip
 
 
@@ -53,6 +54,8 @@ class Runtime:
             telemetry.lost("spool_full")
         except LineTooLong:
             telemetry.lost("too_long")
+        except UnknownTenant:
+            telemetry.lost("unknown_tenant")
         except ClientRefused:
             telemetry.lost("client")
         except OSError:
@@ -260,6 +263,8 @@ def _own_sink(client: object, sink: object, settings: Mapping[str, object]) -> S
 def _sink(settings: Settings) -> Sink | None:
     if settings.sink == "console":
         return ConsoleSink()
+    if settings.tenants:
+        return TenantSink(settings)
     if settings.api_key is None:
         _logger.warning("POSTHOG_API_KEY is not set: events go to tracing only, nothing is captured")
         return None

@@ -13,6 +13,7 @@ from openfeature import api
 from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode
+from opentelemetry import context as otel_context
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -20,7 +21,9 @@ from tests.flags.conftest import FlagServer
 
 from zentra_otel_posthog import capture, identify, payment
 from zentra_otel_posthog.delivery import Capture
+from zentra_otel_posthog.delivery.capture import ClaimedTenantCapture
 from zentra_otel_posthog.flags import use_posthog_flags
+from zentra_otel_posthog.propagation import PostHogPropagator
 
 EXPOSURE = "$feature_flag_called"
 
@@ -171,6 +174,21 @@ def test_an_exposure_is_captured_once_for_each_person_flag_and_answer(
         "$is_server": True,
         "$ignore_sent_at": True,
     }
+
+
+def test_a_claimed_tenant_stays_a_claim(flags: OpenFeatureClient, server: FlagServer, captures: list[Capture]) -> None:
+    """The exposure for a tenant that only a request names may choose no project, as no other capture of it may."""
+    server.flags = {"rail": True}
+    token = otel_context.attach(PostHogPropagator().extract({"x-zentra-posthog-tenant": "acme"}))
+    try:
+        with identify("usr_1"):
+            flags.get_boolean_value("rail", False)
+            capture("checkout.completed")
+    finally:
+        otel_context.detach(token)
+
+    assert [type(one) for one in captures] == [ClaimedTenantCapture, ClaimedTenantCapture]
+    assert [one.properties["$groups"] for one in captures] == [{"tenant": "acme"}, {"tenant": "acme"}]
 
 
 def test_whom_the_flag_is_for_is_whom_identify_names(

@@ -16,6 +16,7 @@ from posthog.capture_mode import _coerce_explicit
 from posthog.request import determine_server_host
 
 from zentra_otel_posthog import Settings, config, environment_variables
+from zentra_otel_posthog._projects import Project, Tenants
 from zentra_otel_posthog._rules import Rule
 from zentra_otel_posthog.config import SettingsError, flags, load
 from zentra_otel_posthog.sanitize.policy import Policy
@@ -65,6 +66,10 @@ VALUES: dict[str, tuple[list[tuple[Any, Any]], list[tuple[Any, str]]]] = {
     "record_exceptions": ([(True, True), (False, False)], [("maybe", "choose true or false")]),
     "event": ([([{"name": "basket.paid"}], ({"name": "basket.paid"},)), ([], ())], []),
     "sanitize": ([({"undeclared": "drop"}, Policy(undeclared="drop"))], []),  # the rest in sanitize/test_policy.py
+    "tenants": (  # the rest in test_tenants_in_settings.py
+        [({"projects": {"acme": "phc_one"}}, Tenants(projects={"acme": Project(api_key="phc_one")}))],
+        [],
+    ),
     "instrument": (
         [([{"target": "shop:pay", "event": "payment"}], (Rule(target="shop:pay", event="payment"),)), ([], ())],
         [],
@@ -74,7 +79,7 @@ VALUES: dict[str, tuple[list[tuple[Any, Any]], list[tuple[Any, str]]]] = {
         [("django", "no preset 'django'; did you mean 'django-auth'"), ("django-auth,x", "no preset 'x'; there are: ")],
     ),
 }
-STRUCTURED = {"event", "instrument", "sanitize"}
+STRUCTURED = {"event", "instrument", "sanitize", "tenants"}
 
 
 def by_argument(name: str, value: object) -> Settings:

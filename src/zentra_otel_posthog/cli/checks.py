@@ -14,12 +14,14 @@ from opentelemetry.sdk.trace.sampling import AlwaysRecordSampler
 from zentra_otel_posthog import _provider, config
 from zentra_otel_posthog._imports import why_missing
 from zentra_otel_posthog._presets import Preset
+from zentra_otel_posthog._projects import Tenants
 from zentra_otel_posthog._rules import Rule
 from zentra_otel_posthog._targets import Instrumented, Target
 from zentra_otel_posthog.cli._log import log_unheard
 from zentra_otel_posthog.cli._output import counted
 from zentra_otel_posthog.config import Settings
 from zentra_otel_posthog.delivery import Sink, SpoolSink
+from zentra_otel_posthog.delivery.tenants import TenantSink
 from zentra_otel_posthog.instrumentor import ZentraInstrumentor
 from zentra_otel_posthog.sanitize.policy import Policy
 
@@ -84,6 +86,8 @@ def _shown(name: str, value: Any) -> str:
         return f"decides on {', '.join(decided)}" if decided else "as built in"
     if name in {"event", "instrument"}:
         return counted(len(value), {"event": "event", "instrument": "rule"}[name])
+    if isinstance(value, Tenants):
+        return counted(len(value.projects), "project") + (", and a function" if value.lookup else "")
     if name == "presets":
         return ", ".join(value)
     return "" if value is None else config.shown_value(name, value)
@@ -102,8 +106,11 @@ def captures(settings: Settings, sink: Sink | None) -> Check | None:
     if settings.sink == "console":
         way_out = "Unset ZENTRA_POSTHOG_SINK to have them delivered."
         return Check("captures", "warning", "sink is console: captures go to the terminal, not to PostHog.", way_out)
-    if sink is not None and not isinstance(sink, SpoolSink):
+    if sink is not None and not isinstance(sink, (SpoolSink, TenantSink)):
         says = f"Captures go to the application's own {type(sink).__name__}: spool, host and key are its affair."
+        return Check("captures", "ok", says)
+    if settings.api_key is None and settings.tenants:
+        says = "Captures of tenants go to their projects, which are not checked here; there is no project for others."
         return Check("captures", "ok", says)
     if settings.api_key is None:
         return Check(

@@ -27,6 +27,8 @@ _WAYS_OUT: Final = {
     "too_long": "capture less with one event: 4 MiB is the limit",
     "corrupt": "see zentra-otel-posthog spool dead --full; the disk may fail",
     "sink": "see the application's log: its own sink raised",
+    "client": "see the application's PostHog client: its queue is full, it is shut down, or its before_send drops",
+    "unknown_tenant": "name a project for the tenant under [tenants.projects]; docs/tenants.md says who is unknown",
     "conversion": "see the application's log, and report it",
     "start_of_call": "see the application's log, and report it",
     "event_name": "name events noun.verb, with nothing of a customer in it",

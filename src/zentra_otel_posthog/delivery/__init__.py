@@ -10,6 +10,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -40,7 +41,11 @@ __all__ = [
     "open_spool",
     "project_folders",
     "project_wire",
+    "spool_directories",
 ]
+
+TENANT_FILE: Final = "tenant"
+"""Beside a tenant's segments: its name, as the captures have it."""
 
 _logger = logging.getLogger("zentra_otel_posthog")
 
@@ -48,13 +53,16 @@ _PROJECT_FOLDER: Final = re.compile(r"[0-9a-f]{16}")
 
 
 class SpoolSink:
-    """Spools captures and delivers them in the background.
+    """Spools captures of one project and delivers them in the background.
 
     Args:
         settings: With a project key.
+        tenant: Whose project it is, as its captures name it; None for that of the setting ``api_key``. A tenant's
+            sender starts with the first capture.
+        idle_after: As for ``Sender``.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, tenant: str | None = None, idle_after: float | None = None) -> None:
         self._flush_at = settings.flush_at
         self._spool, dead_letters = _spool(settings)
         self._wire = project_wire(settings)
@@ -65,9 +73,15 @@ class SpoolSink:
             flush_at=settings.flush_at,
             flush_interval=settings.flush_interval,
             max_retries=settings.max_retries,
-            save_account=_account(self._spool),
+            # It counts for the whole process, so one project's folder has it.
+            save_account=_account(self._spool) if tenant is None else lambda: None,
+            tenant=tenant,
+            idle_after=idle_after,
         )
-        self._sender.start()
+        if tenant is None:
+            self._sender.start()
+        elif isinstance(self._spool, FileSpool):
+            _note(tenant, self._spool.directory)
         telemetry.measure(self._spool)
 
     def append(self, capture: Capture) -> None:
@@ -84,9 +98,32 @@ class SpoolSink:
     def shutdown(self, timeout: float) -> bool:
         """Flush and stop the sender; what is left may be claimed by whoever comes next."""
         flushed = self._sender.shutdown(timeout)
+        self._close()
+        return flushed
+
+    def start(self) -> None:
+        """Deliver what waits, whoever spooled it."""
+        self._sender.start()
+
+    def waits(self) -> bool:
+        """Return whether anything waits, or may."""
+        try:
+            return self._spool.usage().oldest is not None
+        except OSError:
+            return True
+
+    def flushing(self) -> AbstractContextManager[Callable[[float], bool]]:
+        """Have what is spooled delivered; see ``Sender.flushing``."""
+        return self._sender.flushing()
+
+    def stop(self) -> None:
+        """Stop the sender without a flush."""
+        self._sender.stop()
+        self._close()
+
+    def _close(self) -> None:
         self._spool.close()
         telemetry.measure_no_longer(self._spool)
-        return flushed
 
     def before_fork(self) -> None:
         """Let no other thread be in the middle of something while the process forks."""
@@ -156,21 +193,22 @@ def project_folders(settings: Settings) -> list[Path]:
     digest cannot be turned back into the key, which is never on disk.
     """
     project = hashlib.sha256(f"{settings.host} {settings.api_key}".encode()).hexdigest()[:16]
-    return [parent / project for parent in _directories(settings)]
+    return [parent / project for parent in spool_directories(settings)]
 
 
 def all_project_folders(settings: Settings) -> list[Path]:
     """Return the folders that exist of any project, where those of the settings' project may be."""
     return sorted(
         folder
-        for parent in _directories(settings)
+        for parent in spool_directories(settings)
         if parent.is_dir()
         for folder in parent.iterdir()
         if _PROJECT_FOLDER.fullmatch(folder.name) and folder.is_dir()
     )
 
 
-def _directories(settings: Settings) -> list[Path]:
+def spool_directories(settings: Settings) -> list[Path]:
+    """Return the folders in which projects' folders may lie."""
     if settings.spool_dir is not None:
         return [Path(settings.spool_dir)]
     state = os.environ.get("XDG_STATE_HOME")
@@ -179,6 +217,12 @@ def _directories(settings: Settings) -> list[Path]:
         (Path(state) if state else _home() / ".local" / "state") / "zentra-otel-posthog",
         Path(tempfile.gettempdir()) / f"zentra-otel-posthog-{os.geteuid()}",
     ]
+
+
+def _note(tenant: str, folder: Path) -> None:
+    """Write down whose captures a folder holds, for a process that has to ask for the tenant's project."""
+    with suppress(OSError):  # then they wait for the tenant's next capture
+        (folder / TENANT_FILE).write_text(tenant, encoding="utf-8")
 
 
 def _take_possession(folder: Path) -> None:

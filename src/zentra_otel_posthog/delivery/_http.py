@@ -92,6 +92,10 @@ class Client:
             answer, whole = _body(response.raw)
             return Reply(response.status_code, response.headers.get("Retry-After"), answer, whole)
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
 
 def _as_given(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Keep ``requests`` from putting the password of a ``.netrc`` in the place of the project key."""

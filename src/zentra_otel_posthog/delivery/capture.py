@@ -7,6 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
+GROUP_TYPE: Final = "tenant"
+"""PostHog's group type of tenants: a capture's is ``properties["$groups"]["tenant"]``."""
+
 
 class Capture(msgspec.Struct, frozen=True):
     """One event as PostHog's ``/batch/`` takes it (capture V0).
@@ -27,6 +30,16 @@ class Capture(msgspec.Struct, frozen=True):
     uuid: str
     timestamp: datetime
     properties: dict[str, Any]
+
+
+class ClaimedTenantCapture(Capture, frozen=True):
+    """A capture whose tenant only a request's headers or baggage name. On the wire it is as any other."""
+
+
+class ClaimedTenant(str):
+    """A tenant that a request's headers or baggage name. Whom the backend names is any other object."""
+
+    __slots__ = ()
 
 
 _encoder: Final = msgspec.json.Encoder()

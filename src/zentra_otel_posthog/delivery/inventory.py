@@ -9,9 +9,9 @@ from typing import Final
 
 import msgspec
 
-from zentra_otel_posthog.delivery import account, dead_letters, segments
+from zentra_otel_posthog.delivery import TENANT_FILE, account, dead_letters, segments
 
-_OURS: Final = account.FILES | dead_letters.FILES
+_OURS: Final = account.FILES | dead_letters.FILES | {TENANT_FILE}
 
 
 class WaitingSegment(msgspec.Struct, frozen=True):

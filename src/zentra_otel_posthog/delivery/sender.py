@@ -7,7 +7,8 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from zentra_otel_posthog import telemetry
@@ -40,6 +41,9 @@ class Sender:
         max_retries: Failed attempts in a row over which the pause between them grows; after them a segment rests and
             those behind it are tried.
         save_account: Keeps what was counted; called once a minute, and after a flush.
+        tenant: Whose project it is, for the log; None for that of ``api_key``.
+        idle_after: Seconds after which the thread ends where nothing was delivered and nothing waits; the next append
+            starts another. None: it stays, and delivers what other processes leave.
     """
 
     def __init__(
@@ -52,6 +56,8 @@ class Sender:
         flush_interval: float,
         max_retries: int,
         save_account: Callable[[], None],
+        tenant: str | None = None,
+        idle_after: float | None = None,
     ) -> None:
         # Not at the top: it loads the propagators, ours among them, and would meet this package half imported. Nor in
         # the thread: a fork would leave the child an import that nobody finishes.
@@ -66,6 +72,9 @@ class Sender:
         self._max_retries = max_retries
         self._save_account = save_account
         self._save_at = 0.0
+        self._project = "PostHog" if tenant is None else f"PostHog, for tenant {tenant!r},"
+        self._key = "POSTHOG_API_KEY" if tenant is None else "the tenant's key"
+        self._idle_after = idle_after
         self._stopping = False
         self._trouble_told: set[type[Exception]] = set()
         self._reset()
@@ -81,6 +90,7 @@ class Sender:
         self._backoff_until = 0.0
         self._believed = False  # the server has accepted captures, so its refusals count
         self._progress: dict[str, Progress] = {}  # of segments that an attempt did not finish
+        self._active_at = time.monotonic()  # when the thread began, or a segment was last at hand
 
     def start(self) -> bool:
         """Start the thread, where it does not run. Return whether it runs: at interpreter exit none is started.
@@ -95,6 +105,7 @@ class Sender:
                 return True
             if at_exit or self._ending():
                 return False
+            self._active_at = time.monotonic()
             self._thread = thread = threading.Thread(target=self._run, name="zentra-posthog-sender", daemon=True)
         try:
             thread.start()
@@ -128,22 +139,54 @@ class Sender:
         """Flush, then let the thread end when it has its last answer."""
         return self._flush(timeout, stopping=True)
 
+    def stop(self) -> None:
+        """Let the thread end when it has its last answer, without a flush."""
+        self._tell(stopping=True)
+
     def _flush(self, timeout: float, *, stopping: bool) -> bool:
+        if timeout > 0:
+            with self.flushing(stopping=stopping) as delivered:
+                return delivered(timeout)
+        # Nobody waits, so no thread is started: one that is to stop might begin a request.
+        self._tell(stopping=stopping)
+        return self._spool.usage().oldest is None
+
+    def _tell(self, *, stopping: bool) -> None:
+        with self._changed:
+            self._due = True
+            self._stopping |= stopping
+            self._changed.notify_all()
+
+    @contextmanager
+    def flushing(self, *, stopping: bool = False) -> Iterator[Callable[[float], bool]]:
+        """Have the thread deliver what is spooled; several senders can be told before any is waited for.
+
+        Args:
+            stopping: Let the thread end at the end of the block.
+
+        Yields:
+            What waits, up to so many seconds, and returns as ``flush``.
+        """
         with self._changed:
             self._flushing += 1
             self._stopping |= stopping
         runs = self.start()
         with self._changed:
             self._due = True
-            try:
-                if not runs or timeout <= 0:
+            self._requested += 1
+            request = self._requested
+            self._changed.notify_all()
+
+        def delivered(timeout: float) -> bool:
+            with self._changed:
+                if not runs:
                     return self._spool.usage().oldest is None
-                self._requested += 1
-                request = self._requested
-                self._changed.notify_all()
-                wait = min(timeout, threading.TIMEOUT_MAX)
-                return self._changed.wait_for(lambda: self._drained >= request, wait)
-            finally:
+                return self._changed.wait_for(lambda: self._drained >= request, min(timeout, threading.TIMEOUT_MAX))
+
+        try:
+            yield delivered
+        finally:
+            with self._changed:
                 self._flushing -= 1
                 self._changed.notify_all()
 
@@ -165,10 +208,29 @@ class Sender:
                     if drained:
                         self._drained = max(self._drained, request)
                     self._changed.notify_all()
+                if drained and self._ends_idle():
+                    return
         finally:
             with self._changed:
                 if self._thread is threading.current_thread():
                     self._thread = None
+
+    def _ends_idle(self) -> bool:
+        if self._idle_after is None or time.monotonic() < self._active_at + self._idle_after:
+            return False
+        self._wire.disconnect()
+        with self._changed:
+            if self._flushing:
+                return False
+            # Before the look: whoever appends and still sees a thread has its line in there by then.
+            thread, self._thread = self._thread, None
+            try:
+                idle = self._spool.usage().oldest is None
+            except OSError:
+                idle = False
+            if not idle:
+                self._thread = thread
+            return idle
 
     def _save(self, *, at_once: bool) -> None:
         now = time.monotonic()
@@ -205,7 +267,8 @@ class Sender:
             else:
                 self._changed.wait_for(lambda: self._ending() or self._requested > self._drained, _PACE)
                 rests = [progress.rests_until - now for progress in self._progress.values()]
-                patience = min([self._flush_interval, *rests]) - _PACE
+                idle_after = self._flush_interval if self._idle_after is None else self._idle_after
+                patience = min([self._flush_interval, idle_after, *rests]) - _PACE
             self._changed.wait_for(lambda: self._ending() or self._due, max(patience, 0.0))
             self._due = False
             if self._ending():
@@ -250,6 +313,7 @@ class Sender:
         Raises:
             Postponed: Some of it must wait; it is released.
         """
+        self._active_at = time.monotonic()
         progress = self._progress.setdefault(segment.name, Progress())
         accepted_before = progress.accepted
         try:
@@ -291,12 +355,13 @@ class Sender:
         self._trouble_told.add(type(postponed))
         if isinstance(postponed, (Misconfigured, Disbelieved)):
             _logger.error(
-                "PostHog %s: check POSTHOG_API_KEY, POSTHOG_HOST and POSTHOG_CAPTURE_MODE; "
-                "captures wait in the spool until then",
+                "%s %s: check %s, POSTHOG_HOST and POSTHOG_CAPTURE_MODE; captures wait in the spool until then",
+                self._project,
                 postponed.why,
+                self._key,
             )
         else:
-            _logger.warning("delivery to PostHog is held up (%s); captures wait in the spool", postponed.why)
+            _logger.warning("delivery to %s is held up (%s); captures wait in the spool", self._project, postponed.why)
 
     def _back_off(self, retry_after: float | None, *, slowly: bool = False) -> None:
         """Pause exponentially with jitter, so that a fleet does not knock in step, and as long as the server says."""

@@ -123,6 +123,12 @@ class Wire(ABC):
     def _shown(self, text: str) -> str:
         return text.replace(self._api_key, "…")[:_TEXT]
 
+    def disconnect(self) -> None:
+        """Close the connection; the next post opens another. For the thread that posts."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
     def before_fork(self) -> None:
         """Finish an import that is under way: in the child nobody would, and it would wait for it for ever."""
         self._importing.acquire()

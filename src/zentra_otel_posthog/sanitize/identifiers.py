@@ -71,6 +71,13 @@ class IdentifierGate:
         """Return the tenant's group key that may leave, or None."""
         return self._gate(event, "tenant", value, _GROUP_KEY_LENGTH)
 
+    def group_key_of(self, tenant: str) -> tuple[str | None, str | None]:
+        """Return the group key under which captures of a tenant leave, and the rule that refused or replaced it.
+
+        For a tenant that the settings name; nothing is counted.
+        """
+        return self._judge("tenant", tenant.strip(), _GROUP_KEY_LENGTH)
+
     def session_id(self, event: str, value: object) -> str | None:
         """Return a session id, or None where PostHog would not count it: it takes nothing but a UUIDv7.
 

@@ -175,6 +175,21 @@ def test_an_application_with_its_own_sink(command: Command, monkeypatch: pytest.
     assert "host" not in states(report)
 
 
+def test_tenants(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Projects of tenants are told by their number; without a project for others nothing else is checked."""
+    key = "phc_tenant5ecret"
+    (tmp_path / "zentra-otel-posthog.toml").write_text(f'[tenants.projects]\nacme = "{key}"\n')
+    code, report = command("doctor")
+    assert {"host", "key", "spool"} < {one["name"] for one in report["checks"]}
+    assert {one["name"]: one["value"] for one in report["settings"]}["tenants"] == "1 project"
+    monkeypatch.delenv("POSTHOG_API_KEY")
+    code, report = command("doctor")
+    assert code == 0
+    (check,) = (one for one in report["checks"] if one["name"] == "captures")
+    assert (check["state"], "tenants" in check["says"]) == ("ok", True)
+    assert key not in str(report)
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "name", "state"),
     [
