@@ -313,8 +313,8 @@ _COUNTRY = Kind("country", _country, "an ISO 3166-1 alpha-2 code")
 _COUNT = Kind("count", _count, "a whole number from 0 to 999,999")
 _FLAG = Kind("flag", _flag, "true or false")
 _SLUG = Kind("slug", _slug, "a lower-case code, at most 64 characters, no long number")
-_PARTNER = Kind("partner", _partner, "such a code, not written like a person's name")
-_SLUG_LIST = Kind("slug_list", _slug_list, "at most 32 such codes")
+_PARTNER = Kind("partner", _partner, "a slug that is not written like a person's name")
+_SLUG_LIST = Kind("slug_list", _slug_list, "at most 32 slugs")
 _PLATFORM = Kind("platform", _platform, "ios, android or web")
 
 

@@ -56,6 +56,8 @@ def _sections(found: Egress, everything: bool) -> Iterator[Section]:  # noqa: FB
         yield Section("What can leave for PostHog", list(_summary(found)))
     for event in found.events:
         yield _event(event, everything)
+    kinds = {one.kind: one.allows for event in found.events for one in event.properties if one.kind is not None}
+    yield Section("What each kind lets out", (), ("kind", "what may leave"), sorted(kinds.items()))
     if everything:
         rows = [(one.name, one.allows, _refused(one.refused)) for one in found.identifiers]
         yield Section("Who an event is about", (), ("identifier", "what may leave", "kept back"), rows)
@@ -78,16 +80,13 @@ def _summary(found: Egress) -> Iterator[str]:
 
 
 def _event(event: EventEgress, everything: bool) -> Section:  # noqa: FBT001  as above
-    columns = ["property", "kind", "what may leave", "person property"]
-    rows = [[one.name, one.kind or "", one.allows, ", ".join(one.person)] for one in event.properties]
+    columns = ["property", "kind", "person property"]
+    rows = [[one.name, one.kind or "", ", ".join(one.person)] for one in event.properties]
     if everything:
         columns.append("kept back")
         for row, one in zip(rows, event.properties, strict=True):
             row.append(_refused(one.refused))
-        rows.extend(
-            [one.name, "undeclared", f"{one.left:,} left" if one.left else "nothing", "", _refused(one.refused)]
-            for one in event.undeclared
-        )
+        rows.extend([one.name, f"undeclared, {one.left:,} left", "", _refused(one.refused)] for one in event.undeclared)
     return Section(event.name, [f"Declared by {event.declared_by or 'nobody'}."] if everything else (), columns, rows)
 
 
