@@ -33,6 +33,7 @@ _IDENTIFIERS: Final = {
     "distinct_id": "an opaque id; {personal}; about nobody, the trace's id",
     "tenant": "$groups.tenant: an opaque id; {personal}",
     "$session_id": "a UUIDv7, as posthog-js makes it",
+    "$window_id": "likewise",
 }
 _UNDECLARED: Final = {
     "detect": "what `capture` is given besides, where no detector of personal data finds anything in name and value",
