@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from zentra_otel_posthog.delivery import dead_letters
 from zentra_otel_posthog.inspector import Answer, Receiver
 
 SEED = 20261125
@@ -106,10 +107,11 @@ def run(source: str, *arguments: object) -> tuple[str, str]:
 
 
 def set_aside(spool_dir: Path) -> list[str]:
+    """The uuids of dead letters. A kill may tear the last line of a write, whose captures then come again."""
     return [
-        json.loads(line)["capture"]["uuid"]
-        for path in spool_dir.glob("*/dead-letters*.jsonl")
-        for line in path.read_bytes().splitlines()
+        json.loads(bytes(letter.capture))["uuid"]
+        for folder in spool_dir.iterdir()
+        for letter in dead_letters.read(folder)
     ]
 
 

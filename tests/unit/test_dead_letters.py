@@ -114,3 +114,15 @@ def test_it_is_no_segment(tmp_path: Path) -> None:
     DeadLetterFile(tmp_path).write([letter()])
     assert list(spool.claim()) == []
     assert spool.usage() == (0, None)
+
+
+def test_a_letter_behind_a_torn_one(tmp_path: Path) -> None:
+    """Wherever a kill has torn the last letter, the next one is read."""
+    letters, file = DeadLetterFile(tmp_path), tmp_path / "dead-letters.jsonl"
+    letters.write([letter()])
+    whole = file.read_bytes()
+    for length in range(len(whole) + 1):
+        file.write_bytes(whole[:length])
+        letters.write([DeadLetter("next", 400, "", CAPTURE)])
+        assert [kept.reason for kept in dead_letters.read(tmp_path)][-1:] == ["next"]
+        file.unlink()

@@ -109,6 +109,8 @@ class DeadLetterFile:
             descriptor = os.open(path, _FLAGS, segments.FILE_MODE)
             try:
                 before = os.fstat(descriptor).st_size
+                if before and os.pread(descriptor, 1, before - 1) != b"\n":
+                    data = b"\n" + data  # behind what a kill tore, or that would take the next letter along
                 if os.write(descriptor, data) != len(data):
                     with suppress(OSError):
                         os.ftruncate(descriptor, before)
