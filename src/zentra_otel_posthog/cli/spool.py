@@ -20,6 +20,7 @@ from zentra_otel_posthog.config import Settings, SettingsError
 from zentra_otel_posthog.delivery import dead_letters, inventory
 from zentra_otel_posthog.delivery.dead_letters import KeptLetter
 from zentra_otel_posthog.delivery.inventory import Inventory
+from zentra_otel_posthog.delivery.tenants import settings_of_tenant
 
 _AGE: Final = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -58,6 +59,8 @@ def add_parser(commands: Any) -> None:
     purge.add_argument("--yes", action="store_true", help="do not ask")
     purge.set_defaults(run=_run, work=purge_spool)
 
+    for leaf in (again, dead, purge):
+        leaf.add_argument("--tenant", metavar="NAME", help="that of [tenants.projects] instead of the settings' own")
     for leaf in (status, again, dead, purge):
         add_config(leaf)
         leaf.add_argument("--json", action="store_true", help="print for machines")
@@ -74,6 +77,8 @@ def _run(options: argparse.Namespace, _: Sequence[str]) -> int:
     """Do what one of the commands does."""
     try:
         settings = config.load(config_argument(options))
+        if (tenant := getattr(options, "tenant", None)) is not None:
+            settings = settings_of_tenant(settings, tenant)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -145,7 +150,12 @@ def _folder(one: Folder) -> Section:
         )
         for segment in found.segments
     ]
-    title = "This project" if one.this_project else "Another project, which these settings do not name"
+    if one.this_project:
+        title = "This project"
+    elif found.tenant is not None:
+        title = f"Tenant {found.tenant!r}"
+    else:
+        title = "Another project, which these settings do not name"
     return Section(title, lines, ("opened (UTC)", "captures", "size", "written by", "held by") if rows else (), rows)
 
 

@@ -225,6 +225,14 @@ def _note(tenant: str, folder: Path) -> None:
         (folder / TENANT_FILE).write_text(tenant, encoding="utf-8")
 
 
+def tenant_of(folder: Path) -> str | None:
+    """Return whose captures a project's folder holds, None where it is not written there."""
+    try:
+        return (folder / TENANT_FILE).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
 def _take_possession(folder: Path) -> None:
     """Make a folder where everybody may make some, or refuse one that somebody else may have put there.
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from zentra_otel_posthog.delivery import TENANT_FILE, account, dead_letters, segments
+from zentra_otel_posthog.delivery import TENANT_FILE, account, dead_letters, segments, tenant_of
 
 _OURS: Final = account.FILES | dead_letters.FILES | {TENANT_FILE}
 
@@ -39,6 +39,7 @@ class Inventory(msgspec.Struct, frozen=True):
 
     Args:
         folder: Its path.
+        tenant: Whose project it is, where it is a tenant's.
         segments: Those that hold anything, oldest first.
         newer_version: Segments of a newer version of this package, which alone can send them.
         dead_letters: How many by what became of them: the reason as the metric of losses names it.
@@ -46,6 +47,7 @@ class Inventory(msgspec.Struct, frozen=True):
     """
 
     folder: str
+    tenant: str | None
     segments: list[WaitingSegment]
     newer_version: list[str]
     dead_letters: dict[str, int]
@@ -77,7 +79,7 @@ def take(directory: Path) -> Inventory:
         OSError: The folder cannot be read.
     """
     if not directory.is_dir():
-        return Inventory(str(directory), [], [], {}, [])
+        return Inventory(str(directory), None, [], [], {}, [])
     found = segments.listing(directory)
     waiting = [
         WaitingSegment(name, datetime.fromtimestamp(segments.moment_of(name), UTC), size, events, _pid(name), held)
@@ -88,6 +90,7 @@ def take(directory: Path) -> Inventory:
     ]
     return Inventory(
         str(directory),
+        tenant_of(directory),
         waiting,
         found.left_alone,
         dict(Counter(letter.reason for letter in dead_letters.read(directory))),

@@ -20,8 +20,9 @@ import msgspec
 from zentra_otel_posthog import telemetry
 from zentra_otel_posthog._projects import Lookup, Project
 from zentra_otel_posthog.config import Settings, SettingsError
-from zentra_otel_posthog.delivery import TENANT_FILE, SpoolSink, project_folders, segments, spool_directories
+from zentra_otel_posthog.delivery import SpoolSink, project_folders, segments, spool_directories, tenant_of
 from zentra_otel_posthog.delivery.capture import GROUP_TYPE, Capture, ClaimedTenantCapture
+from zentra_otel_posthog.events import nearest
 from zentra_otel_posthog.sanitize.identifiers import IdentifierGate
 
 _logger = logging.getLogger("zentra_otel_posthog")
@@ -162,7 +163,7 @@ class TenantSink:
         return sink
 
     def _sink_of(self, tenant: str, project: Project) -> SpoolSink:
-        settings = self._settings_of(project)
+        settings = _of_project(self._settings, project)
         with self._lock:
             # Tenants may share a project.
             sink = self._sinks.get((settings.host, settings.api_key))
@@ -174,13 +175,8 @@ class TenantSink:
                     sink.stop()
             return sink
 
-    def _settings_of(self, project: Project) -> Settings:
-        return msgspec.structs.replace(
-            self._settings, api_key=project.api_key, host=project.host or self._settings.host
-        )
-
     def _remember_folders(self, tenant: str, project: Project) -> None:
-        for folder in project_folders(self._settings_of(project)):
+        for folder in project_folders(_of_project(self._settings, project)):
             self._folders[folder] = tenant, project
 
     def _project_of(self, tenant: str) -> Project | None:
@@ -254,13 +250,10 @@ class TenantSink:
                 self._adopt(folder)
 
     def _adopt(self, folder: Path) -> None:
-        try:
-            tenant = (folder / TENANT_FILE).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
+        tenant = tenant_of(folder)
+        if tenant is None or (project := self._project_of(tenant)) is None:
             return
-        if (project := self._project_of(tenant)) is None:
-            return
-        if folder in project_folders(self._settings_of(project)):
+        if folder in project_folders(_of_project(self._settings, project)):
             self._sink_of(tenant, project).start()
         elif folder not in self._left_alone:
             self._left_alone.add(folder)
@@ -269,6 +262,26 @@ class TenantSink:
                 tenant,
                 folder,
             )
+
+
+def settings_of_tenant(settings: Settings, tenant: str) -> Settings:
+    """Return the settings with which a tenant's captures are delivered: with its own project's key and host.
+
+    Args:
+        settings: With tenants.
+        tenant: One of ``[tenants.projects]``, by its name there or as captures have it.
+
+    Raises:
+        SettingsError: The settings name no such tenant; the message names the nearest.
+    """
+    projects = settings.tenants.projects
+    if (project := projects.get(tenant) or _by_group_key(settings).get(tenant)) is None:
+        raise SettingsError(f"no tenant {tenant!r} in [tenants.projects]; {nearest(tenant, projects)}")
+    return _of_project(settings, project)
+
+
+def _of_project(settings: Settings, project: Project) -> Settings:
+    return msgspec.structs.replace(settings, api_key=project.api_key, host=project.host or settings.host)
 
 
 def _asked(lookup: Lookup, tenant: str) -> Project | None:

@@ -301,3 +301,52 @@ def test_without_a_key(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
     monkeypatch.delenv("POSTHOG_API_KEY")
     assert main(["spool", command_]) == 2
     assert "POSTHOG_API_KEY" in capsys.readouterr().err
+
+
+TENANTS = """
+tenants.projects.acme.api_key = "phc_acmeInventedProjectKey01"
+tenants.projects.globex.api_key = "phc_globexInventedProjectKey"
+"""
+
+# As a service that captured for its tenants and was killed.
+TENANTS_SERVICE = """
+import os, signal
+from zentra_otel_posthog import capture, configure
+configure(flush_interval=60, flush_at=1000)
+for tenant in ("acme", "acme", "globex", None):
+    capture("basket.closed", distinct_id="usr_1", tenant=tenant)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def of_tenants(tmp_path: Path) -> None:
+    (tmp_path / "zentra-otel-posthog.toml").write_text(TENANTS)
+    subprocess.run([sys.executable, "-c", TENANTS_SERVICE], check=False, cwd=tmp_path)
+
+
+@pytest.mark.usefixtures("of_tenants")
+def test_a_tenant(
+    command: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, receiver: Receiver
+) -> None:
+    """Status names whose project a folder is; ``--tenant`` delivers a tenant's captures with its key, and no other's."""
+    found = [(one["this_project"], one["content"]["tenant"], one["events"]) for one in command("spool", "status")[1]]
+    assert found[0] == (True, None, 1)
+    assert sorted(found[1:]) == [(False, "acme", 2), (False, "globex", 1)]
+    monkeypatch.delenv("POSTHOG_API_KEY")
+    assert command("spool", "replay", "--tenant", "acme")[1]["delivered"] == 2
+    assert len(receiver.events_of("phc_acmeInventedProjectKey01")) == receiver.received == 2
+    assert command("spool", "purge", "--yes", "--tenant", "globex")[1]["captures"] == 1
+    assert main(["spool", "status"]) == 0
+    page = capsys.readouterr().out
+    assert "Tenant 'acme'" in page
+    assert "Invented" not in page
+
+
+@pytest.mark.usefixtures("of_tenants")
+@pytest.mark.parametrize("command_", ["replay", "dead", "purge"])
+def test_no_such_tenant(capsys: pytest.CaptureFixture[str], receiver: Receiver, command_: str) -> None:
+    """A mistyped tenant is told the nearest one, and nothing is touched."""
+    assert main(["spool", command_, "--tenant", "acmee"]) == 2
+    assert capsys.readouterr().err == "no tenant 'acmee' in [tenants.projects]; did you mean 'acme'?\n"
+    assert receiver.received == 0
