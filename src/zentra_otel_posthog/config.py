@@ -34,7 +34,8 @@ _FLAG_PREFIX: Final = "OTEL_PYTHON_"
 PRESETS: Final = ("django-auth", "flask-login")
 """What ``presets`` may name."""
 _SECRETS: Final = frozenset({"api_key", "pseudonym_key"})
-_STRUCTURED: Final = frozenset({"event", "instrument", "sanitize", "tenants"})  # the file's and configure()'s alone
+# The file's and configure()'s alone.
+_STRUCTURED: Final = frozenset({"event", "instrument", "sanitize", "tenants", "insight", "cohort", "alert"})
 _PSEUDONYM_KEY_BYTES: Final = 32  # the output size of SHA-256; RFC 2104 discourages shorter HMAC keys
 
 # The official SDK's aliases (posthog.capture_mode), so that one environment configures both.
@@ -86,6 +87,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             name to its project.
         instrument: Functions that ``ZentraInstrumentor`` decorates, as ``[[instrument]]`` in TOML.
         presets: Libraries whose logins it records: ``django-auth``, ``flask-login``.
+        insight: Insights of the tenant's own, as ``[[insight]]`` in TOML; read by ``zentra-otel-posthog insights``,
+            as the next two are.
+        cohort: Likewise, as ``[[cohort]]``.
+        alert: Likewise, as ``[[alert]]``.
     """
 
     api_key: str | None = None
@@ -107,6 +112,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tenants: Tenants = Tenants()
     instrument: tuple[Rule, ...] = ()
     presets: tuple[str, ...] = ()
+    insight: tuple[dict[str, Any], ...] = ()
+    cohort: tuple[dict[str, Any], ...] = ()
+    alert: tuple[dict[str, Any], ...] = ()
 
     def __repr__(self) -> str:
         """Show every setting, secrets masked."""

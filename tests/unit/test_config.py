@@ -65,6 +65,9 @@ VALUES: dict[str, tuple[list[tuple[Any, Any]], list[tuple[Any, str]]]] = {
     "disabled": ([(True, True), (False, False)], [("maybe", "choose true or false"), ("2", "choose true or false")]),
     "record_exceptions": ([(True, True), (False, False)], [("maybe", "choose true or false")]),
     "event": ([([{"name": "basket.paid"}], ({"name": "basket.paid"},)), ([], ())], []),
+    "insight": ([([{"key": "cards"}], ({"key": "cards"},)), ([], ())], []),  # what is in it: insights/test_files.py
+    "cohort": ([([{"key": "lapsed"}], ({"key": "lapsed"},)), ([], ())], []),
+    "alert": ([([{"name": "spike"}], ({"name": "spike"},)), ([], ())], []),
     "sanitize": ([({"undeclared": "drop"}, Policy(undeclared="drop"))], []),  # the rest in sanitize/test_policy.py
     "tenants": (  # the rest in test_tenants_in_settings.py
         [({"projects": {"acme": "phc_one"}}, Tenants(projects={"acme": Project(api_key="phc_one")}))],
@@ -79,7 +82,7 @@ VALUES: dict[str, tuple[list[tuple[Any, Any]], list[tuple[Any, str]]]] = {
         [("django", "no preset 'django'; did you mean 'django-auth'"), ("django-auth,x", "no preset 'x'; there are: ")],
     ),
 }
-STRUCTURED = {"event", "instrument", "sanitize", "tenants"}
+STRUCTURED = {"event", "instrument", "sanitize", "tenants", "insight", "cohort", "alert"}
 
 
 def by_argument(name: str, value: object) -> Settings:

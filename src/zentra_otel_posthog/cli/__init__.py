@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from zentra_otel_posthog._version import __version__
-from zentra_otel_posthog.cli import demo, doctor, events, metrics, spool
+from zentra_otel_posthog.cli import demo, doctor, events, insights, metrics, spool
 from zentra_otel_posthog.events import nearest
 
 
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _Parser(prog="zentra-otel-posthog", description="Annotate once, emit twice.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True)
-    for command in (demo, events, doctor, spool, metrics):
+    for command in (demo, events, doctor, spool, metrics, insights):
         command.add_parser(commands)
     options, rest = parser.parse_known_args(arguments)
     if rest and options.command != "demo":

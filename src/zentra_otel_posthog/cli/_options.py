@@ -39,8 +39,12 @@ def add_import(parser: argparse.ArgumentParser, what: str) -> None:
     )
 
 
-def import_modules(modules: Iterable[str]) -> None:
+def import_modules(modules: Iterable[str], option: str = "--import") -> None:
     """Import what ``--import`` names.
+
+    Args:
+        modules: Their names.
+        option: The option that names them, for messages.
 
     Raises:
         ImportError: One cannot be imported, or raises; the message names it, and quotes no other error's text, which
@@ -52,13 +56,13 @@ def import_modules(modules: Iterable[str]) -> None:
         try:
             importlib.import_module(module)
         except ImportError as error:
-            raise ImportError(f"--import {module}: {error}; run it where the application's modules are found") from None
+            raise ImportError(f"{option} {module}: {error}; run it where the application's modules are found") from None
         except SettingsError as error:
-            raise ImportError(f"--import {module}: {error}") from None
+            raise ImportError(f"{option} {module}: {error}") from None
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
             raise ImportError(
-                f"--import {module}: it raised {type(error).__qualname__} at {where.filename}:{where.lineno}"
+                f"{option} {module}: it raised {type(error).__qualname__} at {where.filename}:{where.lineno}"
             ) from None
 
 

@@ -60,24 +60,26 @@ class Client:
         )
 
     def post(self, url: str, body: bytes, headers: dict[str, str], timeout: float) -> Reply:
-        """Post, honouring the proxies of the environment, following no redirect.
+        """Post; as ``exchange``."""
+        return self.exchange("POST", url, body, headers, timeout)
+
+    def get(self, url: str, headers: dict[str, str], timeout: float) -> Reply:
+        """Get; as ``exchange``."""
+        return self.exchange("GET", url, None, headers, timeout)
+
+    def exchange(self, method: str, url: str, body: bytes | None, headers: dict[str, str], timeout: float) -> Reply:
+        """Make a request, honouring the proxies of the environment, following no redirect.
 
         Args:
+            method: As HTTP names it.
             url: Where to.
-            body: Encoded.
+            body: Encoded; None for none.
             headers: Beside those of the session.
             timeout: Seconds for all of it.
 
         Raises:
             OSError: There is no answer (``requests`` derives its errors from it).
         """
-        return self._request("POST", url, body, headers, timeout)
-
-    def get(self, url: str, headers: dict[str, str], timeout: float) -> Reply:
-        """Get, otherwise as ``post``."""
-        return self._request("GET", url, None, headers, timeout)
-
-    def _request(self, method: str, url: str, body: bytes | None, headers: dict[str, str], timeout: float) -> Reply:
         _exchange.deadline = time.monotonic() + timeout
         with self._session.request(
             method,

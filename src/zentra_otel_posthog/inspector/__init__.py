@@ -11,6 +11,7 @@ Example:
 """
 
 from zentra_otel_posthog.inspector.connection import Answer
+from zentra_otel_posthog.inspector.private_api import PrivateApi
 from zentra_otel_posthog.inspector.receiver import Receiver, Request
 
-__all__ = ["Answer", "Receiver", "Request"]
+__all__ = ["Answer", "PrivateApi", "Receiver", "Request"]

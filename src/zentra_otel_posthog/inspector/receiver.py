@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from email.message import Message
 
     from zentra_otel_posthog.inspector.capture_v0 import Event, EventKey, Verdict
+    from zentra_otel_posthog.inspector.private_api import PrivateApi
 
 _HOST = "127.0.0.1"
 _BACKLOG = 128
@@ -62,11 +63,15 @@ class Receiver:
         keep: Keep requests and events. Without, only counts are kept and what tells a duplicate (some 300
             bytes an event), for benchmarks.
         v1: Whether it has capture V1, which a server has to enable.
+        private_api: The private API beside capture, as a self-hosted PostHog has both on one host.
     """
 
-    def __init__(self, port: int = 0, *, keep: bool = True, v1: bool = True) -> None:
+    def __init__(
+        self, port: int = 0, *, keep: bool = True, v1: bool = True, private_api: PrivateApi | None = None
+    ) -> None:
         self._port = port
         self._keep = keep
+        self._private_api = private_api
         self._changed = threading.Condition()
         self._events: dict[EventKey, Event | None] = {}
         self._requests: list[Request] = []
@@ -272,6 +277,8 @@ class Receiver:
         address = path.partition("?")[0]
         if method == "GET" and address == "/stats":
             return Answer(headers={"Content-Type": "application/json"}, body=msgspec.json.encode(self.stats()))
+        if self._private_api is not None and address.startswith("/api/"):
+            return self._private_api.respond(method, path, dict(headers.items()), body)
         capture = method == "POST" and address.removesuffix("/") in {*capture_v0.PATHS, *self._v1}
         verdict = self._judge(address, headers, body) if capture else capture_v0.NOTHING_HERE
         # Before the lock is taken, which this does not need.

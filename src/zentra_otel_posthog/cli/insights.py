@@ -1,0 +1,220 @@
+"""``zentra-otel-posthog insights``: dashboards, cohorts and alerts as code, brought to PostHog."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from zentra_otel_posthog import config, runtime
+from zentra_otel_posthog.cli._options import add_config, add_import, config_argument, import_modules
+from zentra_otel_posthog.cli._output import print_json
+
+if TYPE_CHECKING:
+    from zentra_otel_posthog._private_api import PrivateApi
+    from zentra_otel_posthog.insights import Dashboard
+    from zentra_otel_posthog.insights.plan import Change
+
+_SIGNS: Final = {"create": "+", "change": "~", "remove": "-", "unchanged": " "}
+_TOLD: Final = {"create": "to create", "change": "to change", "remove": "to remove", "unchanged": "unchanged"}
+_DONE: Final = {"create": "created", "change": "changed", "remove": "removed", "unchanged": "unchanged"}
+_SHOWN: Final = 60  # characters of a value
+
+
+class _Wrong(Exception):
+    """What stands in the way, in a sentence."""
+
+
+def add_parser(commands: Any) -> None:
+    """Declare the command and its help."""
+    parser = commands.add_parser(
+        "insights",
+        help="bring dashboards, cohorts and alerts to PostHog",
+        description="Bring dashboards, cohorts and alerts that are declared as code to PostHog.",
+    )
+    actions = parser.add_subparsers(title="what to do", dest="action", required=True)
+    for name, (run, text) in _ACTIONS.items():
+        action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        add_config(action)
+        if name == "export":
+            action.add_argument("--format", choices=("json", "terraform"), default="json", help="default: %(default)s")
+        else:
+            action.add_argument("--json", action="store_true", help="print for machines")
+        if name == "destroy":
+            action.add_argument("--yes", action="store_true", help="do not ask")
+        else:
+            _add_declarations(action)
+        action.set_defaults(run=_reported, work=run, parser=action)
+
+
+def _add_declarations(action: argparse.ArgumentParser) -> None:
+    action.add_argument("--file", metavar="FILE", help="TOML with more [[insight]], [[cohort]] and [[alert]] tables")
+    action.add_argument("--dashboard", metavar="MODULE:NAME", help="a Dashboard in Python instead of the product's own")
+    add_import(action, "a module that declares events")
+    action.add_argument(
+        "--subscribe",
+        action="append",
+        type=int,
+        default=[],
+        metavar="USER_ID",
+        help="tell this PostHog user of every alert; may be repeated",
+    )
+
+
+def _reported(options: argparse.Namespace, _: Sequence[str]) -> int:
+    from zentra_otel_posthog._private_api import PrivateApiError  # noqa: PLC0415  for this command only
+    from zentra_otel_posthog.insights import InvalidDashboard  # noqa: PLC0415  likewise
+
+    try:
+        return int(options.work(options))
+    except PrivateApiError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except (_Wrong, InvalidDashboard, config.SettingsError, ImportError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from zentra_otel_posthog.insights import plan  # noqa: PLC0415  likewise
+
+    settings, wanted = _declared(options)
+    state = plan.State(_api(settings))
+    _print(list(plan.changes(wanted, state)), plan.notes(wanted, state), _TOLD, as_json=options.json)
+    return 0
+
+
+def _apply(options: argparse.Namespace) -> int:
+    from zentra_otel_posthog.insights import plan  # noqa: PLC0415  likewise
+
+    settings, wanted = _declared(options)
+    state = plan.State(_api(settings))
+    notes = plan.notes(wanted, state)
+    _carry_out(state, plan.changes(wanted, state), notes, as_json=options.json)
+    return 0
+
+
+def _destroy(options: argparse.Namespace) -> int:
+    from zentra_otel_posthog.insights import plan  # noqa: PLC0415  likewise
+
+    state = plan.State(_api(_settings(options)))
+    notes = plan.notes(None, state)
+    if not options.yes:
+        _print(list(plan.changes(None, state)), notes, _TOLD, as_json=False)
+        if not sys.stdin.isatty():
+            raise _Wrong("destroy asks before it removes anything: say --yes where nobody can answer")
+        if input("Remove all of it from PostHog? [y/N] ").strip().lower() not in {"y", "yes"}:
+            return 1
+    _carry_out(state, plan.changes(None, state), notes, as_json=options.json)
+    return 0
+
+
+def _carry_out(state: Any, changes: Iterable[Change], notes: Sequence[str], *, as_json: bool) -> None:
+    done: list[Change] = []
+    try:
+        for change in changes:
+            state.carry_out(change)
+            done.append(change)
+    finally:  # also what was done before an error
+        _print(done, notes, _DONE, as_json=as_json)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from zentra_otel_posthog.insights import exports  # noqa: PLC0415  likewise
+
+    _, wanted = _declared(options)
+    if options.format == "json":
+        print_json(exports.as_json(wanted))
+        return 0
+    document, left_out = exports.as_terraform(wanted)
+    print_json(document)
+    sys.stderr.writelines(f"left out, PostHog's provider does not cover it: {one}\n" for one in left_out)
+    return 0
+
+
+_ACTIONS: Final[dict[str, tuple[Callable[[argparse.Namespace], int], str]]] = {
+    "plan": (_plan, "show what would change, and change nothing"),
+    "apply": (_apply, "make PostHog as declared"),
+    "destroy": (_destroy, "remove everything that this command has made"),
+    "export": (_export, "print everything as JSON, or as Terraform"),
+}
+
+
+def _settings(options: argparse.Namespace) -> config.Settings:
+    return config.load(config_argument(options))
+
+
+def _declared(options: argparse.Namespace) -> tuple[config.Settings, Dashboard]:
+    from zentra_otel_posthog.insights import check, files, product  # noqa: PLC0415  likewise
+
+    settings = _settings(options)
+    runtime.declare_events(settings)
+    import_modules(options.modules)
+    dashboard = _dashboard(options.dashboard) if options.dashboard else product()
+    dashboard = files.extended(
+        dashboard,
+        options.config or "the settings",
+        insight=settings.insight,
+        cohort=settings.cohort,
+        alert=settings.alert,
+    )
+    if options.file:
+        dashboard = files.extended(dashboard, options.file, **files.read(Path(options.file)))
+    if options.subscribe:
+        dashboard = dashboard.subscribed(options.subscribe)
+    check(dashboard)
+    return settings, dashboard
+
+
+def _dashboard(reference: str) -> Dashboard:
+    from zentra_otel_posthog.insights import Dashboard  # noqa: PLC0415  likewise
+
+    module, _, name = reference.partition(":")
+    if not name:
+        raise _Wrong(f"--dashboard {reference}: write MODULE:NAME, as in bank.dashboards:DASHBOARD")
+    import_modules([module], "--dashboard")
+    found = getattr(sys.modules[module], name, None)
+    if not isinstance(found, Dashboard):
+        raise _Wrong(f"--dashboard {reference} is no Dashboard of zentra_otel_posthog.insights")
+    return found
+
+
+def _api(settings: config.Settings) -> PrivateApi:
+    from zentra_otel_posthog._private_api import PrivateApi  # noqa: PLC0415  likewise
+
+    key, project = (os.environ.get(name, "").strip() for name in ("POSTHOG_PERSONAL_API_KEY", "POSTHOG_PROJECT_ID"))
+    if not key:
+        raise _Wrong("POSTHOG_PERSONAL_API_KEY is not set: make a personal key (phx_...) in PostHog's settings")
+    if not project:
+        raise _Wrong("POSTHOG_PROJECT_ID is not set: it is the number in the address of PostHog's pages")
+    try:
+        return PrivateApi(settings.host, project, key)
+    except ValueError as error:
+        raise _Wrong(str(error)) from None
+
+
+def _print(changes: Sequence[Change], notes: Sequence[str], words: dict[str, str], *, as_json: bool) -> None:
+    counts = {action: sum(change.action == action for change in changes) for action in _SIGNS}
+    if as_json:
+        shown = ("action", "kind", "key", "name", "id", "fields")
+        rows = [{name: getattr(change, name) for name in shown} for change in changes]
+        print_json({"changes": rows, "counts": counts, "notes": notes})
+        return
+    for change in changes:
+        sys.stdout.write(f"{_SIGNS[change.action]} {change.kind} {change.key}\n")
+        for one in change.fields:
+            sys.stdout.write(f"    {one.field}: {_shown(one.before)} -> {_shown(one.after)}\n")
+    sys.stdout.writelines(f"note: {note}\n" for note in notes)
+    sys.stdout.write(f"{', '.join(f'{counts[action]} {words[action]}' for action in _SIGNS)}\n")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
