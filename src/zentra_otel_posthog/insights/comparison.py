@@ -65,7 +65,7 @@ def _compare(path: str, wanted: Any, found: Any, changes: list[FieldChange]) -> 
         names = [*wanted, *(name for name in found if name not in wanted and name not in _COMPUTED)]
         for name in names:
             _compare(f"{path}.{name}", wanted.get(name), found.get(name), changes)
-    elif isinstance(wanted, (list, tuple)) and isinstance(found, list) and len(wanted) == len(found):
+    elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
         for position, (one, other) in enumerate(zip(wanted, found, strict=True)):
             _compare(f"{path}.{position}", one, other, changes)
     elif wanted != found and not (_is_empty(wanted) and _is_empty(found)):
@@ -75,7 +75,7 @@ def _compare(path: str, wanted: Any, found: Any, changes: list[FieldChange]) -> 
 def _is_empty(value: Any) -> bool:
     if isinstance(value, dict):
         return all(name in _COMPUTED or _is_empty(one) for name, one in value.items())
-    return value is None or value is False or value in ("", [], ())
+    return value is None or value is False or value in ("", [])
 
 
 def _reference(value: Any) -> Any:

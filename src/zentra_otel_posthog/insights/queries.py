@@ -216,5 +216,5 @@ class TrendsAlertConfig(Struct, frozen=True, kw_only=True, tag_field="type"):
 
 def encoded(shape: Struct) -> dict[str, Any]:
     """Return a shape as the JSON object that is sent."""
-    built: dict[str, Any] = msgspec.to_builtins(shape)
-    return built
+    decoded: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(shape))
+    return decoded
