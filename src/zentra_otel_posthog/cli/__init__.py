@@ -34,6 +34,16 @@ class _Parser(argparse.ArgumentParser):
             )
 
 
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    whole = _Parser(prog="zentra-otel-posthog", description="Annotate once, emit twice.")
+    whole.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = whole.add_subparsers(title="commands", dest="command", required=True)
+    for command in (demo, events, doctor, spool, metrics, insights):
+        command.add_parser(commands)
+    return whole
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
@@ -43,12 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 for success, 1 where the command found something wrong, 2 for wrong usage.
     """
-    parser = _Parser(prog="zentra-otel-posthog", description="Annotate once, emit twice.")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(title="commands", dest="command", required=True)
-    for command in (demo, events, doctor, spool, metrics, insights):
-        command.add_parser(commands)
-    options, rest = parser.parse_known_args(arguments)
+    options, rest = parser().parse_known_args(arguments)
     if rest and options.command != "demo":
         options.parser.refuse(rest)
     try:
