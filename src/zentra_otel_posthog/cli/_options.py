@@ -4,12 +4,44 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from zentra_otel_posthog.config import SettingsError
+
+_PERSONAL_KEY: Final = "POSTHOG_PERSONAL_API_KEY"
+_PROJECT: Final = "POSTHOG_PROJECT_ID"
+
+
+class MissingCredentials(Exception):
+    """The environment names no personal key or no project.
+
+    Args:
+        names: The variables that are not set.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = " and ".join(names)
+        super().__init__(
+            f"{self.names} {'are' if ' and ' in self.names else 'is'} not set: a personal key (phx_...) is made in "
+            "PostHog's settings, the project's number stands in its own"
+        )
+
+
+def private_api_credentials() -> tuple[str, str]:
+    """Return the personal key and the project's number from the environment.
+
+    Raises:
+        MissingCredentials: Either is not set.
+    """
+    given = {name: os.environ.get(name, "").strip() for name in (_PERSONAL_KEY, _PROJECT)}
+    if missing := [name for name, value in given.items() if not value]:
+        raise MissingCredentials(missing)
+    return given[_PERSONAL_KEY], given[_PROJECT]
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:

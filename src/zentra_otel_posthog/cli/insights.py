@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -12,7 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from zentra_otel_posthog import config, runtime
-from zentra_otel_posthog.cli._options import add_config, add_import, config_argument, import_modules
+from zentra_otel_posthog.cli._options import (
+    MissingCredentials,
+    add_config,
+    add_import,
+    config_argument,
+    import_modules,
+    private_api_credentials,
+)
 from zentra_otel_posthog.cli._output import print_json
 
 if TYPE_CHECKING:
@@ -75,7 +81,7 @@ def _reported(options: argparse.Namespace, _: Sequence[str]) -> int:
     except PrivateApiError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    except (_Wrong, InvalidDashboard, config.SettingsError, ImportError) as error:
+    except (_Wrong, MissingCredentials, InvalidDashboard, config.SettingsError, ImportError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
 
@@ -187,13 +193,9 @@ def _dashboard(reference: str) -> Dashboard:
 def _api(settings: config.Settings) -> PrivateApi:
     from zentra_otel_posthog._private_api import PrivateApi  # noqa: PLC0415  likewise
 
-    key, project = (os.environ.get(name, "").strip() for name in ("POSTHOG_PERSONAL_API_KEY", "POSTHOG_PROJECT_ID"))
-    if not key:
-        raise _Wrong("POSTHOG_PERSONAL_API_KEY is not set: make a personal key (phx_...) in PostHog's settings")
-    if not project:
-        raise _Wrong("POSTHOG_PROJECT_ID is not set: it is the number in the address of PostHog's pages")
+    personal_key, project = private_api_credentials()
     try:
-        return PrivateApi(settings.host, project, key)
+        return PrivateApi(settings.host, project, personal_key)
     except ValueError as error:
         raise _Wrong(str(error)) from None
 

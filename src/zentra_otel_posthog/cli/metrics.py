@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -15,7 +14,7 @@ import msgspec
 from zentra_otel_posthog import config
 from zentra_otel_posthog.analytics import Analytics, AnalyticsError
 from zentra_otel_posthog.analytics.metrics import INTERVALS
-from zentra_otel_posthog.cli._options import add_config, config_argument
+from zentra_otel_posthog.cli._options import MissingCredentials, add_config, config_argument, private_api_credentials
 from zentra_otel_posthog.cli._output import print_json
 from zentra_otel_posthog.cli.charts import print_chart, print_table, save_picture
 
@@ -78,7 +77,7 @@ def run(options: argparse.Namespace, _: Sequence[str]) -> int:
         metric = _METRICS[options.metric]
         asked = _asked(options, metric)
         _write(options, metric, metric.ask(_analytics(options), **asked))
-    except (config.SettingsError, AnalyticsError, ImportError, OSError) as error:
+    except (config.SettingsError, MissingCredentials, AnalyticsError, ImportError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1 if isinstance(error, OSError) else 2
     return 0
@@ -93,15 +92,9 @@ def _time(text: str) -> date:
 
 def _analytics(options: argparse.Namespace) -> Analytics:
     settings = config.load(config_argument(options))
-    given = {name: os.environ.get(name, "") for name in ("POSTHOG_PERSONAL_API_KEY", "POSTHOG_PROJECT_ID")}
-    for name, value in given.items():
-        if not value:
-            raise AnalyticsError(f"{name} is not set: metrics are asked for with a personal key in a project")
+    personal_key, project = private_api_credentials()
     return Analytics(
-        personal_key=given["POSTHOG_PERSONAL_API_KEY"],
-        project_id=given["POSTHOG_PROJECT_ID"],
-        host=settings.host,
-        pseudonym_key=settings.pseudonym_key,
+        personal_key=personal_key, project_id=project, host=settings.host, pseudonym_key=settings.pseudonym_key
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import socket
 import ssl
 import time
@@ -20,6 +19,7 @@ from zentra_otel_posthog import delivery, events
 from zentra_otel_posthog.analytics import AnalyticsError
 from zentra_otel_posthog.analytics.queries import Query
 from zentra_otel_posthog.analytics.query_api import QueryApi
+from zentra_otel_posthog.cli._options import MissingCredentials, private_api_credentials
 from zentra_otel_posthog.cli.checks import Check
 from zentra_otel_posthog.config import Settings, shown_value
 from zentra_otel_posthog.convert import Origin, convert, random_position
@@ -31,8 +31,6 @@ from zentra_otel_posthog.sanitize.identifiers import IdentifierGate
 CANARY: Final = "doctor.checked"
 """The event that ``--send`` sends."""
 
-_PERSONAL_KEY: Final = "POSTHOG_PERSONAL_API_KEY"
-_PROJECT: Final = "POSTHOG_PROJECT_ID"
 _POLL_FIRST: Final = 1.0  # seconds, doubled up to the next: PostHog takes 240 queries a minute
 _POLL_MAX: Final = 8.0
 _QUERY_TIMEOUT: Final = 30.0  # seconds, for one answer
@@ -94,7 +92,7 @@ def _key(settings: Settings) -> Check:
         "ok",
         f"{shown} has the shape of a project key. That its project exists is not proved: capture answers 200 to any "
         "key of this shape.",
-        f"--send proves it, with {_PERSONAL_KEY} and {_PROJECT} in the environment.",
+        "--send proves it, with POSTHOG_PERSONAL_API_KEY and POSTHOG_PROJECT_ID in the environment.",
     )
 
 
@@ -138,16 +136,17 @@ def arrival(settings: Settings, sent: Capture, deadline: float) -> Check:
         sent: The event.
         deadline: Seconds.
     """
-    personal_key, project = (os.environ.get(name, "").strip() for name in (_PERSONAL_KEY, _PROJECT))
-    missing = [name for name, value in ((_PERSONAL_KEY, personal_key), (_PROJECT, project)) if not value]
-    if missing:
+    try:
+        personal_key, project = private_api_credentials()
+    except MissingCredentials as missing:
         says = "Arrival was not confirmed: an accepted event is dropped later where key or quota are wrong."
-        return Check("arrival", "not checked", says, f"Set {' and '.join(missing)}, or look for it in PostHog.")
+        return Check("arrival", "not checked", says, f"Set {missing.names}, or look for it in PostHog.")
     try:
         api = QueryApi(personal_key, project, settings.host, _QUERY_TIMEOUT)
         took = _until_there(api, sent, deadline)
     except AnalyticsError as error:
-        return Check("arrival", "failed", str(error), f"They come from {_PERSONAL_KEY}, {_PROJECT} and POSTHOG_HOST.")
+        way_out = "They come from POSTHOG_PERSONAL_API_KEY, POSTHOG_PROJECT_ID and POSTHOG_HOST."
+        return Check("arrival", "failed", str(error), way_out)
     if took is not None:
         return Check("arrival", "ok", f"It arrived in project {project} within {took:.0f} s: the key is right.")
     return Check(

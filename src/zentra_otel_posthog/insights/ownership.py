@@ -64,8 +64,8 @@ def first_of_each(rows: Iterable[tuple[str | None, Row]]) -> tuple[dict[str, Row
     # Deleted ones are not listed; a server that lists them all the same must not have us revive them.
     living = ((key, row) for key, row in rows if key is not None and not row.get("deleted"))
     for key, row in sorted(living, key=lambda pair: pair[1]["id"]):
-        if key in ours:
-            copies.append(row)
-        else:
+        if key not in ours:
             ours[key] = row
+        elif row["id"] != ours[key]["id"]:  # one that is made meanwhile moves rows from a page to the next
+            copies.append(row)
     return ours, copies

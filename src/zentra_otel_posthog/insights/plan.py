@@ -72,6 +72,11 @@ class State:
         alerts = [(keys.get(_number(row["insight"])), row) for row in api.rows("alerts")]
         self._own("alert", ((f"{key}: {row['name']}", row) for key, row in alerts if _is_ours(key, row)))
         self.foreign_alerts = [(key, row) for key, row in alerts if key and not _is_ours(key, row)]
+        self.notes.extend(
+            f"alert {row['id']} ({row['name']}) bears our mark and watches no insight of ours: remove it in PostHog"
+            for key, row in alerts
+            if key is None and ownership.is_our_alert(row)
+        )
         self._tiles: dict[str, dict[int, Row]] = {}
 
     def _own(self, kind: Kind, rows: Iterator[tuple[str | None, Row]]) -> None:
@@ -193,27 +198,27 @@ def _layout(dashboard: Dashboard, state: State) -> Iterator[Change]:
     tiles = state.tiles(dashboard.key)
     body: list[dict[str, Any]] = []
     fields: list[FieldChange] = []
-    missing = False
     for key, layout in dashboard.layouts().items():
         number = state.id("insight", key)
-        tile = tiles.get(number) if isinstance(number, int) else None
-        if tile is None:
-            missing = True
-            continue
-        found = (tile.get("layouts") or {}).get("sm") or {}
+        tile = tiles.get(number) if isinstance(number, int) else None  # none where the insight is not made yet
+        layouts = (tile or {}).get("layouts") or {}
+        found = layouts.get("sm") or {}
         before = {name: found.get(name) for name in layout}
-        if before != layout:
+        if before == layout:
+            continue
+        fields.append(FieldChange(key, before if found else None, layout))
+        if tile is not None:
             # Beside the wide layout that of telephones, which PostHog works out.
-            body.append({"id": tile["id"], "layouts": {**(tile.get("layouts") or {}), "sm": {**found, **layout}}})
-            fields.append(FieldChange(key, before if found else None, layout))
-    if missing or fields:
+            body.append({"id": tile["id"], "layouts": {**layouts, "sm": {**found, **layout}}})
+    if fields:
+        new = len(fields) == len(dashboard.insights) and all(change.before is None for change in fields)
         yield Change(
-            action="create" if missing and not fields else "change",
+            action="create" if new else "change",
             kind="layout",
             key=dashboard.key,
             name=dashboard.name,
             id=state.id("dashboard", dashboard.key),
-            fields=fields,
+            fields=[] if new else fields,
             body={"tiles": body},
         )
 

@@ -146,6 +146,8 @@ def _check_alert(alert: Alert, insights: dict[str, Insight]) -> None:
     bounds = [bound for bound in (alert.lower, alert.upper) if bound is not None]
     if bool(bounds) == bool(alert.detector):
         raise InvalidDashboard(f"{label} needs either bounds (upper, lower) or a detector")
+    if alert.lower is not None and alert.upper is not None and alert.lower >= alert.upper:
+        raise InvalidDashboard(f"{label}: lower = {alert.lower:g} is not below upper = {alert.upper:g}")
     if alert.condition == "absolute_value" and alert.threshold_type != "absolute":
         raise InvalidDashboard(f"{label}: threshold_type 'percentage' needs a relative condition")
     if trend.display in {"BoldNumber", "ActionsTable"} and (alert.detector or alert.condition != "absolute_value"):

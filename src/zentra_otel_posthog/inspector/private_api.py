@@ -88,15 +88,22 @@ class PrivateApi:
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
 
-    def fail(self, answer: Answer, *, after: int = 0) -> None:
-        """Answer one of the next requests otherwise.
+    def fail(self, answer: Answer, *, after: int = 0, times: int = 1) -> None:
+        """Answer some of the next requests otherwise.
 
         Args:
             answer: What to answer; with ``accept`` the request is carried out all the same.
-            after: How many requests come before it.
+            after: How many requests come before them.
+            times: How many they are.
         """
         with self._lock:
-            self._faults[len(self.requests) + after] = answer
+            first = len(self.requests) + after
+            self._faults.update(dict.fromkeys(range(first, first + times), answer))
+
+    def recover(self) -> None:
+        """Answer all that comes as it should be, whatever ``fail`` has said."""
+        with self._lock:
+            self._faults.clear()
 
     def writes(self) -> list[PrivateRequest]:
         """Return the requests that were to change something."""
@@ -210,7 +217,7 @@ class PrivateApi:
         if name == "alerts":
             row |= {"enabled": True, "calculation_interval": "daily", "detector_config": None, "state": "Not firing"}
             if self._alert_limit is not None and len(self.rows[name]) >= self._alert_limit:
-                raise Refusal(402, f"Your plan is limited to {self._alert_limit} alerts.")
+                raise Refusal(400, f"Your plan is limited to {self._alert_limit} alerts.", "alert")
         else:
             row |= {"name": "", "description": "", "tags": []}
         self._update(name, row, body, creating=True)

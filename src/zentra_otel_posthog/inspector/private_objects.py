@@ -179,5 +179,7 @@ def _check_condition(alert: Row, configuration: Row, display: object) -> None:
     ongoing = alert["config"].get("check_ongoing_interval")
     if ongoing and condition != "relative_decrease" and bounds.get("upper") is None:
         raise Refusal(400, "check_ongoing_interval is only supported when upper threshold is specified")
+    if None not in (bounds.get("lower"), bounds.get("upper")) and bounds["lower"] >= bounds["upper"]:
+        raise Refusal(400, "Lower threshold must be less than upper threshold", "threshold")
     if not alert.get("detector_config") and bounds.get("upper") is None and bounds.get("lower") is None:
         raise Refusal(400, "At least one threshold bound (lower or upper) must be provided.")
