@@ -22,7 +22,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
+from unittest import mock
 
+import msgspec
 import pytest
 from opentelemetry import environment_variables as api_variables
 from opentelemetry.instrumentation import auto_instrumentation
@@ -31,6 +33,7 @@ from tests.docs.markdown_blocks import ROOT, Block
 
 from zentra_otel_posthog import cli, config, flush, runtime
 from zentra_otel_posthog.inspector import Receiver
+from zentra_otel_posthog.testing import captured_events
 
 PRELUDES: Final = Path(__file__).parent / "preludes"
 
@@ -40,6 +43,7 @@ _RUN: Final = ("--version", "doctor", "events", "spool")
 # The reader's own program, and what starts it.
 _READERS_OWN: Final = frozenset({"python", "gunicorn", "uvicorn", "cd", "git"})
 _SUBSTITUTION: Final = re.compile(r"\$\(([^()]*)\)")
+_FILE: Final = re.compile(r"# (\w+\.py)\n")
 _ASSIGNMENT: Final = re.compile(r"[A-Z][A-Z0-9_]*=.*")
 OTHER_VARIABLES: Final = frozenset(
     {"ZENTRA_POSTHOG_CONFIG", "POSTHOG_CAPTURE_COMPRESSION", "POSTHOG_PERSONAL_API_KEY", "POSTHOG_PROJECT_ID"}
@@ -53,7 +57,7 @@ def prelude(page: str, monkeypatch: pytest.MonkeyPatch) -> AbstractContextManage
 
     That is ``preludes/<page>.py`` with a context manager ``reader_has``; most pages need none.
     """
-    file = PRELUDES / f"{Path(page).stem.lower()}.py"
+    file = PRELUDES / f"{Path(page).stem.lower().replace('-', '_')}.py"
     if not page.startswith(("README", "docs/")) or not file.is_file():
         return contextlib.nullcontext({})
     has: Callable[[pytest.MonkeyPatch], AbstractContextManager[Mapping[str, object]]]
@@ -73,8 +77,8 @@ class Reader:
     def __init__(self, given: Mapping[str, object], receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
         self._receiver = receiver
         self._printed = ""
-        self._module = types.ModuleType("page")
-        monkeypatch.setitem(sys.modules, "page", self._module)
+        self._module = types.ModuleType("shop")
+        monkeypatch.setitem(sys.modules, "shop", self._module)
         monkeypatch.setenv("POSTHOG_API_KEY", "phc_inventedProjectKey0123456789")
         monkeypatch.setenv("POSTHOG_HOST", receiver.url)
         vars(self._module).update(given)
@@ -92,12 +96,16 @@ class Reader:
             case "toml":
                 self._save(block)
             case "sh":
+                self._printed = ""
                 for line in _lines(block.text):
                     self._type(line)
             case "json":
                 self._compare(json.loads(block.text))
             case "text":
-                assert block.text == self._printed, f"{block.place} is not what the block above prints"
+                assert _timeless(self._printed) == _timeless(block.text), "that is not what the block above prints"
+            case "yaml":
+                (section,) = msgspec.yaml.decode(block.text)["instrumentation/development"]["python"].values()
+                config.load(section)
             case "js":
                 _check_javascript(block.text)
             case other:
@@ -108,16 +116,19 @@ class Reader:
             _forget_configuration()
         # At its own lines, so that a traceback names the page's.
         source = "\n" * (block.line - 1) + block.text
+        if (named := _FILE.match(block.text)) is not None:
+            Path(named[1]).write_text(block.text, encoding="utf-8")
         code = compile(source, str(ROOT / block.page), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         names = vars(self._module)
-        before = set(names)
+        before = dict(names)
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             if code.co_flags & inspect.CO_COROUTINE:
                 asyncio.run(eval(code, names))
             else:
                 exec(code, names)
-            for name in [name for name in names if name.startswith("test_") and name not in before]:
-                _run_test(names[name])
+            for name, thing in list(names.items()):
+                if name.startswith("test_") and before.get(name) is not thing:
+                    _run_test(thing)
         self._printed = printed.getvalue()
 
     def _save(self, block: Block) -> None:
@@ -142,18 +153,25 @@ class Reader:
             self._type(substituted)
         words = shlex.split(_SUBSTITUTION.sub("substituted", line), comments=True)
         words = words[1:] if words[:1] == ["export"] else words
+        variables = {}
         while words and _ASSIGNMENT.fullmatch(words[0]):
-            _check_variable(*words.pop(0).split("=", 1))
-        if words:
+            name, _, value = words.pop(0).partition("=")
+            _check_variable(name, value)
+            variables[name] = value
+        if words[:1] == ["python"] and Path(words[-1]).is_file():
+            self._printed += _run_program(words[1:], variables)
+        elif words:
             _run_command(words)
 
 
 def _run_test(test: Callable[..., object]) -> None:
-    """Run a test of the reader's, with the fixture where it takes it."""
-    from zentra_otel_posthog.testing import captured_events  # noqa: PLC0415  as pytest does, for this test alone
-
-    with captured_events() as events:
-        test(**dict.fromkeys(inspect.signature(test).parameters, events))
+    """Run a test of the reader's with the fixtures that it takes, in their place the same as pytest's."""
+    taken = inspect.signature(test).parameters
+    with contextlib.ExitStack() as stack:
+        fixtures: dict[str, object] = {"tmp_path": Path.cwd()}
+        if "posthog_events" in taken:
+            fixtures["posthog_events"] = stack.enter_context(captured_events())
+        test(**{name: fixtures[name] for name in taken})
 
 
 def _forget_configuration() -> None:
@@ -165,6 +183,10 @@ def _shape(value: Any, key: str = "") -> Any:
     if isinstance(value, dict):
         return {name: _shape(item, name) for name, item in value.items()}
     return re.sub(r"[0-9a-f]", "0", value) if key in _VOLATILE else value
+
+
+def _timeless(text: str) -> str:
+    return re.sub(r"\d\d:\d\d:\d\d\.\d{3}", "00:00:00.000", text)
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -180,6 +202,19 @@ def _check_variable(name: str, value: str) -> None:
     if name in group:
         for one in value.split(","):
             assert importlib.metadata.entry_points(group=group[name], name=one), f"{name} knows no {one!r}"
+
+
+def _run_program(arguments: list[str], variables: Mapping[str, str]) -> str:
+    """Run the program that the reader has saved; return what it prints."""
+    ended = subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, **variables, "POSTHOG_HOST": os.environ["POSTHOG_HOST"]},  # the stand-in, whatever is named
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout + ended.stderr
 
 
 def _run_command(words: list[str]) -> None:
@@ -207,16 +242,11 @@ def _run_command(words: list[str]) -> None:
 def _instrument(arguments: list[str]) -> None:
     """Let ``opentelemetry-instrument`` read its flags; the program that it starts is the reader's."""
     started: list[list[str]] = []
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in os.environ.items():
-            patch.setenv(name, value)  # what it sets is undone
+    with pytest.MonkeyPatch.context() as patch, mock.patch.dict(os.environ):
         patch.setattr(sys, "argv", ["opentelemetry-instrument", *arguments])
         patch.setattr(auto_instrumentation, "which", lambda name: name)
         patch.setattr(auto_instrumentation, "execl", lambda *words: started.append(list(words[1:])))
-        before = dict(os.environ)
         auto_instrumentation.run()
-        for name in set(os.environ) - set(before):
-            patch.delenv(name)
     _run_command(started[0])
 
 

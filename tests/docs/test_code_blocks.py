@@ -63,7 +63,9 @@ def test_the_blocks_of_a_page_do_what_they_say(page: str, receiver: Receiver, mo
 
 def test_each_prelude_has_its_page() -> None:
     """A page that is renamed takes its prelude along."""
-    assert {path.stem for path in PRELUDES.glob("*.py")} <= {Path(page).stem.lower() for page in PAGES}
+    assert {path.stem for path in PRELUDES.glob("*.py")} <= {
+        Path(page).stem.lower().replace("-", "_") for page in PAGES
+    }
 
 
 @pytest.mark.parametrize(
