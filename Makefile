@@ -23,11 +23,8 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.bench  ## ratios against the hand-written span and the official client
-	$(BIN)/python benchmarks/run.py
-	$(BIN)/python benchmarks/processor.py
-	$(BIN)/python benchmarks/sanitizer.py
-	$(BIN)/python benchmarks/tenants.py
+bench: $(VENV)/.bench  ## ratios against the hand-written span, the official client and others, to benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks
 
 wheel: $(VENV)/.dev
 	rm -rf dist

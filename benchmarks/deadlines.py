@@ -1,6 +1,6 @@
 """How exactly ``flush`` and ``shutdown`` keep their deadlines against servers that never answer.
 
-Run with ``python benchmarks/deadlines.py``. Each figure is how much later than asked a call returned.
+Run with ``python -m benchmarks.deadlines``. Each figure is how much later than asked a call returned.
 """
 
 from __future__ import annotations

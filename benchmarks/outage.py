@@ -1,6 +1,6 @@
 """An outage of an hour and a million events: memory while it lasts, time to deliver everything afterwards.
 
-Run with ``python benchmarks/outage.py``. The sender's clock runs 60 times as fast, so the hour takes a minute; the
+Run with ``python -m benchmarks.outage``. The sender's clock runs 60 times as fast, so the hour takes a minute; the
 events and the files are real, and so is what is measured.
 """
 

