@@ -45,6 +45,10 @@ class PrivateApi:
         project_id: The project's number.
         personal_key: A personal key (``phx_...``).
 
+    Attributes:
+        host: PostHog's app host.
+        project_page: The address of the project's pages.
+
     Raises:
         ValueError: An argument is wrong. The message names it, and the variable that commands take it from.
     """
@@ -69,6 +73,7 @@ class PrivateApi:
         if not host.startswith(("https://", "http://")):
             raise ValueError("host (POSTHOG_HOST) is no http or https address, as in https://eu.posthog.com")
         self.host = determine_app_host(host)
+        self.project_page = f"{self.host}/project/{number}"
         self._project_id = number
         self._personal_key = personal_key
         self._headers = {"Authorization": f"Bearer {personal_key}", "Content-Type": "application/json"}

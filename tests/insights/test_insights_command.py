@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.insights.project import KINDS, board, refused, run, shape
 
 from zentra_otel_posthog.cli import main
 from zentra_otel_posthog.insights import product
+from zentra_otel_posthog.insights.exports import as_json
 from zentra_otel_posthog.inspector import PrivateApi
 
 
@@ -35,10 +37,28 @@ def test_apply_twice(project: PrivateApi, capsys: pytest.CaptureFixture[str]) ->
     (dashboard,) = project.living("dashboards")
     tiles = {tile["insight"]["tags"][1].partition(":")[2]: tile["layouts"]["sm"] for tile in dashboard["tiles"]}
     assert tiles == made.layouts()
+    assert (planned["dashboard"], applied["dashboard"]) == (None, f"{os.environ['POSTHOG_HOST']}/project/1/dashboard/1")
     count = len(project.writes())
     again = run(capsys, "apply")
     assert len(project.writes()) == count
     assert {one["action"] for one in again["changes"]} == {"unchanged"}
+
+
+def test_what_is_sent(project: PrivateApi, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every request's body is that of the export, which the snapshot holds, with numbers in place of keys."""
+    run(capsys, "apply")
+    exported = as_json(product())
+    numbers = {row["tags"][1].partition(":")[2]: row["id"] for row in project.living("insights")}
+    layouts = exported["dashboard"].pop("layouts")
+    (dashboard,) = project.living("dashboards")
+    tiles = {tile["insight"]["id"]: tile["id"] for tile in dashboard["tiles"]}
+    assert [request.body for request in project.writes()] == [
+        exported["dashboard"],
+        *({**body, "dashboards": [dashboard["id"]]} for body in exported["insights"].values()),
+        {"tiles": [{"id": tiles[numbers[key]], "layouts": {"sm": layout}} for key, layout in layouts.items()]},
+        *exported["cohorts"].values(),
+        *({**body, "insight": numbers[body["insight"]]} for body in exported["alerts"].values()),
+    ]
 
 
 def test_what_is_on_later_pages(project: PrivateApi, capsys: pytest.CaptureFixture[str], small: None) -> None:
@@ -225,7 +245,9 @@ def test_people_read_it(project: PrivateApi, capsys: pytest.CaptureFixture[str],
     assert "+ insight steps\n" in shown
     assert "- cohort old\n" in shown
     assert "    query.source.breakdownFilter: nothing -> {" in shown
-    assert "\n2 to create, 5 to change, 3 to remove, 0 unchanged\n" in shown
+    assert "\n2 to create, 5 to change, 3 to remove, 0 unchanged\nhttp://127.0.0.1:" in shown
+    assert main(["insights", "plan", *board("BEFORE")]) == 0
+    assert "insight" not in capsys.readouterr().out  # what stays as it is is counted
 
 
 def test_destroy_asks(

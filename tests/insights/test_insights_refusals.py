@@ -89,6 +89,7 @@ def test_the_plan_allows_no_more_alerts(
     """A limit of the plan is told in PostHog's words; all else is there by then."""
     with Project(PrivateApi(personal_key=KEY, alert_limit=1), monkeypatch) as api:
         told = refused(capsys, "apply")
+        assert told.startswith("alert 'daily-active-users: Daily active users drop': PostHog's plan")
         assert "plan does not allow POST alerts/ (alert: Your plan is limited to 1 alerts): upgrade it" in told
         assert len(api.living("insights")) == len(product().insights)
         assert len(api.living("cohorts")) == len(product().cohorts)

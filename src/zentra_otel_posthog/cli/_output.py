@@ -48,13 +48,13 @@ def print_table(sections: Iterable[Section]) -> None:
     for section in sections:
         console.print(f"\n{section.title}", style="bold", markup=False)
         for line in section.lines:
-            console.print(_printable(line), markup=False)
+            console.print(printable(line), markup=False)
         if section.columns:
             # A path is broken, not cut: it is there to be copied.
             columns = (Column(name, overflow="fold") for name in section.columns)
             table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
             for row in section.rows:
-                table.add_row(*(Text(_printable(cell), _STYLES.get(cell, "")) for cell in row))
+                table.add_row(*(Text(printable(cell), _STYLES.get(cell, "")) for cell in row))
             console.print(table)
 
 
@@ -72,10 +72,10 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    return _printable(text).replace("|", "\\|").replace("**", "\\*\\*").replace("\n", " ")
+    return printable(text).replace("|", "\\|").replace("**", "\\*\\*").replace("\n", " ")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Take the power over the terminal from what a server or a file name says."""
     return "".join(sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}" for sign in text)
 

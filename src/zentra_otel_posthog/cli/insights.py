@@ -19,14 +19,14 @@ from zentra_otel_posthog.cli._options import (
     import_modules,
     private_api_credentials,
 )
-from zentra_otel_posthog.cli._output import print_json
+from zentra_otel_posthog.cli._output import print_json, printable
 
 if TYPE_CHECKING:
     from zentra_otel_posthog._private_api import PrivateApi
     from zentra_otel_posthog.insights import Dashboard
-    from zentra_otel_posthog.insights.plan import Change
+    from zentra_otel_posthog.insights.plan import Change, State
 
-_SIGNS: Final = {"create": "+", "change": "~", "remove": "-", "unchanged": " "}
+_SIGNS: Final = {"create": "+", "change": "~", "remove": "-"}
 _TOLD: Final = {"create": "to create", "change": "to change", "remove": "to remove", "unchanged": "unchanged"}
 _DONE: Final = {"create": "created", "change": "changed", "remove": "removed", "unchanged": "unchanged"}
 _SHOWN: Final = 60  # characters of a value
@@ -91,7 +91,8 @@ def _plan(options: argparse.Namespace) -> int:
 
     settings, wanted = _declared(options)
     state = plan.State(_api(settings))
-    _print(list(plan.changes(wanted, state)), plan.notes(wanted, state), _TOLD, as_json=options.json)
+    page = state.page(wanted.key)
+    _print(list(plan.changes(wanted, state)), plan.notes(wanted, state), _TOLD, page, as_json=options.json)
     return 0
 
 
@@ -101,7 +102,7 @@ def _apply(options: argparse.Namespace) -> int:
     settings, wanted = _declared(options)
     state = plan.State(_api(settings))
     notes = plan.notes(wanted, state)
-    _carry_out(state, plan.changes(wanted, state), notes, as_json=options.json)
+    _carry_out(state, plan.changes(wanted, state), notes, wanted.key, as_json=options.json)
     return 0
 
 
@@ -111,23 +112,23 @@ def _destroy(options: argparse.Namespace) -> int:
     state = plan.State(_api(_settings(options)))
     notes = plan.notes(None, state)
     if not options.yes:
-        _print(list(plan.changes(None, state)), notes, _TOLD, as_json=False)
+        _print(list(plan.changes(None, state)), notes, _TOLD, None, as_json=False)
         if not sys.stdin.isatty():
             raise _Wrong("destroy asks before it removes anything: say --yes where nobody can answer")
         if input("Remove all of it from PostHog? [y/N] ").strip().lower() not in {"y", "yes"}:
             return 1
-    _carry_out(state, plan.changes(None, state), notes, as_json=options.json)
+    _carry_out(state, plan.changes(None, state), notes, "", as_json=options.json)
     return 0
 
 
-def _carry_out(state: Any, changes: Iterable[Change], notes: Sequence[str], *, as_json: bool) -> None:
+def _carry_out(state: State, changes: Iterable[Change], notes: Sequence[str], key: str, *, as_json: bool) -> None:
     done: list[Change] = []
     try:
         for change in changes:
             state.carry_out(change)
             done.append(change)
     finally:  # also what was done before an error
-        _print(done, notes, _DONE, as_json=as_json)
+        _print(done, notes, _DONE, state.page(key), as_json=as_json)
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -200,19 +201,25 @@ def _api(settings: config.Settings) -> PrivateApi:
         raise _Wrong(str(error)) from None
 
 
-def _print(changes: Sequence[Change], notes: Sequence[str], words: dict[str, str], *, as_json: bool) -> None:
-    counts = {action: sum(change.action == action for change in changes) for action in _SIGNS}
+def _print(
+    changes: Sequence[Change], notes: Sequence[str], words: dict[str, str], page: str | None, *, as_json: bool
+) -> None:
+    counts = {action: sum(change.action == action for change in changes) for action in words}
     if as_json:
         shown = ("action", "kind", "key", "name", "id", "fields")
         rows = [{name: getattr(change, name) for name in shown} for change in changes]
-        print_json({"changes": rows, "counts": counts, "notes": notes})
+        print_json({"changes": rows, "counts": counts, "notes": notes, "dashboard": page})
         return
+    lines: list[str] = []
     for change in changes:
-        sys.stdout.write(f"{_SIGNS[change.action]} {change.kind} {change.key}\n")
-        for one in change.fields:
-            sys.stdout.write(f"    {one.field}: {_shown(one.before)} -> {_shown(one.after)}\n")
-    sys.stdout.writelines(f"note: {note}\n" for note in notes)
-    sys.stdout.write(f"{', '.join(f'{counts[action]} {words[action]}' for action in _SIGNS)}\n")
+        if change.action == "unchanged":
+            continue
+        lines.append(f"{_SIGNS[change.action]} {change.kind} {change.key}")
+        lines.extend(f"    {one.field}: {_shown(one.before)} -> {_shown(one.after)}" for one in change.fields)
+    lines.extend(f"note: {note}" for note in notes)
+    lines.append(", ".join(f"{counts[action]} {words[action]}" for action in words))
+    lines.extend([page] if page else [])
+    sys.stdout.writelines(f"{printable(line)}\n" for line in lines)
 
 
 def _shown(value: Any) -> str:

@@ -46,9 +46,10 @@ def alert_name(name: str) -> str:
     return f"{name} [{OWNER}]"
 
 
-def is_our_alert(row: Row) -> bool:
-    """Whether an alert on an insight of ours is ours."""
-    return str(row.get("name") or "").endswith(f" [{OWNER}]")
+def name_of_our_alert(row: Row) -> str | None:
+    """Return an alert's name without the mark, None for somebody else's."""
+    name = str(row.get("name") or "")
+    return name.removesuffix(f" [{OWNER}]") if name.endswith(f" [{OWNER}]") else None
 
 
 def first_of_each(rows: Iterable[tuple[str | None, Row]]) -> tuple[dict[str, Row], list[Row]]:

@@ -13,10 +13,10 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct
 
-from zentra_otel_posthog._private_api import PrivateApi
+from zentra_otel_posthog._private_api import PrivateApi, PrivateApiError
 from zentra_otel_posthog.insights import ownership, payloads
 from zentra_otel_posthog.insights.comparison import FieldChange, differences
-from zentra_otel_posthog.insights.models import Alert, Dashboard
+from zentra_otel_posthog.insights.models import Dashboard
 from zentra_otel_posthog.insights.ownership import Row
 
 Kind = Literal["dashboard", "insight", "layout", "cohort", "alert"]
@@ -70,12 +70,12 @@ class State:
         self._own("cohort", ((ownership.key_by_mark(row), row) for row in api.rows("cohorts")))
         keys = {row["id"]: key for key, row in self.rows["insight"].items()}
         alerts = [(keys.get(_number(row["insight"])), row) for row in api.rows("alerts")]
-        self._own("alert", ((f"{key}: {row['name']}", row) for key, row in alerts if _is_ours(key, row)))
-        self.foreign_alerts = [(key, row) for key, row in alerts if key and not _is_ours(key, row)]
+        self._own("alert", ((_alert_key(key, row), row) for key, row in alerts))
+        self.foreign_alerts = [(key, row) for key, row in alerts if key and _alert_key(key, row) is None]
         self.notes.extend(
             f"alert {row['id']} ({row['name']}) bears our mark and watches no insight of ours: remove it in PostHog"
             for key, row in alerts
-            if key is None and ownership.is_our_alert(row)
+            if key is None and ownership.name_of_our_alert(row) is not None
         )
         self._tiles: dict[str, dict[int, Row]] = {}
 
@@ -85,6 +85,11 @@ class State:
             f"{kind} {row['id']} ({row.get('name')}) is a copy of ours and left alone; take off its tags or its mark"
             for row in copies
         )
+
+    def page(self, dashboard: str) -> str | None:
+        """Return the address of a dashboard's page, None where it is not made yet."""
+        number = self.id("dashboard", dashboard)
+        return None if number is None else f"{self._api.project_page}/dashboard/{number}"
 
     def id(self, kind: Kind, key: str) -> int | str | None:
         """Return an object's number, None where it is not made yet."""
@@ -108,6 +113,12 @@ class State:
         Raises:
             PrivateApiError: PostHog refused it.
         """
+        try:
+            self._carry_out(change)
+        except PrivateApiError as error:
+            raise PrivateApiError(f"{change.kind} {change.key!r}: {error}") from None
+
+    def _carry_out(self, change: Change) -> None:
         path = f"{'dashboard' if change.kind == 'layout' else change.kind}s/"
         match change.action:
             case "unchanged":
@@ -147,14 +158,14 @@ def changes(wanted: Dashboard | None, state: State) -> Iterator[Change]:
     yield from _layout(dashboard, state)
     for cohort in dashboard.cohorts:
         yield _change(state, "cohort", cohort.key, cohort.name, payloads.of_cohort(cohort))
-    yield from _removals(state, "alert", {_alert_key(alert) for alert in dashboard.alerts})
+    yield from _removals(state, "alert", {alert.key for alert in dashboard.alerts})
     yield from _removals(state, "insight", {insight.key for insight in dashboard.insights})
     yield from _removals(state, "cohort", {cohort.key for cohort in dashboard.cohorts})
     yield from _removals(state, "dashboard", set() if wanted is None else {wanted.key})
     # At last, since a plan may allow only so many: all else is done by then.
     for alert in dashboard.alerts:
         body = payloads.of_alert(alert, state.id("insight", alert.insight))
-        yield _change(state, "alert", _alert_key(alert), alert.name, body)
+        yield _change(state, "alert", alert.key, alert.name, body)
 
 
 def notes(wanted: Dashboard | None, state: State) -> list[str]:
@@ -168,7 +179,7 @@ def notes(wanted: Dashboard | None, state: State) -> list[str]:
             for key, row in state.foreign_alerts
             if key not in staying
         ),
-        *(["alerts without subscribed_users tell only those who subscribe in PostHog"] if mute else []),
+        *(["of alerts without subscribed_users nobody is told: --subscribe, or subscribe in PostHog"] if mute else []),
     ]
 
 
@@ -223,12 +234,10 @@ def _layout(dashboard: Dashboard, state: State) -> Iterator[Change]:
         )
 
 
-def _alert_key(alert: Alert) -> str:
-    return f"{alert.insight}: {ownership.alert_name(alert.name)}"
-
-
-def _is_ours(key: str | None, row: Row) -> bool:
-    return key is not None and ownership.is_our_alert(row)
+def _alert_key(insight: str | None, row: Row) -> str | None:
+    """Return what ``Alert.key`` is for an alert of ours on an insight of ours."""
+    name = ownership.name_of_our_alert(row)
+    return None if insight is None or name is None else f"{insight}: {name}"
 
 
 def _number(reference: Any) -> Any:
