@@ -8,6 +8,7 @@ import contextlib
 import importlib.metadata
 import inspect
 import io
+import itertools
 import json
 import os
 import re
@@ -40,6 +41,8 @@ PRELUDES: Final = Path(__file__).parent / "preludes"
 # Commands that change nothing beyond the spool of the test, and ask nobody beyond the stand-in. Metrics are asked for
 # where a prelude answers.
 _RUN: Final = ("--version", "doctor", "events", "spool")
+# What it does besides, where a prelude has a project.
+_RUN_IN_PROJECT: Final = "insights"
 # The reader's own program, and what starts it.
 _READERS_OWN: Final = frozenset({"python", "gunicorn", "uvicorn", "cd", "git"})
 _SUBSTITUTION: Final = re.compile(r"\$\(([^()]*)\)")
@@ -161,7 +164,7 @@ class Reader:
         if words[:1] == ["python"] and Path(words[-1]).is_file():
             self._printed += _run_program(words[1:], variables)
         elif words:
-            _run_command(words)
+            self._printed += _run_command(words)
 
 
 def _run_test(test: Callable[..., object]) -> None:
@@ -217,16 +220,19 @@ def _run_program(arguments: list[str], variables: Mapping[str, str]) -> str:
     return ended.stdout + ended.stderr
 
 
-def _run_command(words: list[str]) -> None:
+def _run_command(words: list[str]) -> str:
+    """Run or check a command, and return what it printed."""
     program, *arguments = words
+    arguments = list(itertools.takewhile(lambda word: word != ">", arguments))
+    printed = io.StringIO()
     match program:
         case "zentra-otel-posthog":
             if "--version" not in arguments:
                 options, rest = cli.parser().parse_known_args(arguments)
                 if rest:
                     options.parser.refuse(rest)
-            if arguments[0] in _RUN:
-                with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()) as printed:
+            if arguments[0] in _RUN or (arguments[0] == _RUN_IN_PROJECT and "POSTHOG_PROJECT_ID" in os.environ):
+                with contextlib.suppress(SystemExit), contextlib.redirect_stdout(printed):
                     assert cli.main(arguments) == 0, f"{shlex.join(words)} found something wrong:\n{printed.getvalue()}"
         case "opentelemetry-instrument":
             _instrument(arguments)
@@ -237,6 +243,7 @@ def _run_command(words: list[str]) -> None:
                 subprocess.run(words, check=True, capture_output=True)
         case _:
             assert program in _READERS_OWN, f"nobody knows how to check the command {program!r}"
+    return printed.getvalue()
 
 
 def _instrument(arguments: list[str]) -> None:

@@ -73,6 +73,12 @@ def test_what_somebody_has_added() -> None:
     assert [(change.field, change.after) for change in changes] == [("query.source.properties", None)]
 
 
+def test_what_a_server_does_not_show() -> None:
+    """A field that the answer has not is no reason to send it again and again."""
+    payload = PAYLOADS["daily-active-users"]
+    assert differences(payload, {name: value for name, value in payload.items() if name != "saved"}) == ({}, [])
+
+
 @pytest.mark.parametrize("field", sorted(SHARED))
 def test_what_is_shared(field: str) -> None:
     """Other tags, dashboards and subscribers stay, ours are put beside them."""

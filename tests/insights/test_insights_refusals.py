@@ -96,6 +96,16 @@ def test_the_plan_allows_no_more_alerts(
         assert len(api.living("alerts")) == 1
 
 
+def test_a_project_that_keeps_no_tags(
+    credentials: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be found again, and would be made anew by every apply, is removed at once."""
+    with Project(PrivateApi(personal_key=KEY, tagging=False), monkeypatch) as api:
+        assert "PostHog has kept no tags" in refused(capsys, "apply")
+        assert [request.method for request in api.writes()] == ["POST", "PATCH"]
+        assert [api.living(kind) for kind in KINDS] == [[], [], [], []]
+
+
 @pytest.mark.parametrize(
     ("status", "detail", "message"),
     [

@@ -92,6 +92,7 @@ WRONG: list[tuple[Any, str]] = [
     (cohort(PersonProperty(key="email")), "no event sets a person property 'email'"),
     (alert(), "needs either bounds"),
     (alert(upper=1, detector=ZScore()), "needs either bounds"),
+    (alert(lower=1, upper=1), "lower = 1 is not below upper = 1"),
     (alert(insight="rats", upper=1), "not on the dashboard; did you mean 'rate'"),
     (alert(insight="steps", upper=1), "is no trend"),
     (alert(series_index=1, upper=1), "'rate', which has 1"),

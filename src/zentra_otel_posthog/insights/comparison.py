@@ -31,8 +31,8 @@ class FieldChange(Struct, frozen=True):
 def differences(declared: dict[str, Any], row: dict[str, Any]) -> tuple[dict[str, Any], list[FieldChange]]:
     """Return what to send so that a row becomes what is declared, and the fields in which it is not.
 
-    A field that the row has and the declaration has not is a difference, unless it is empty: null, false and nothing
-    are what a server fills in.
+    A field within ours that the row has and the declaration has not is a difference, unless it is empty: null, false
+    and nothing are what a server fills in. What a server takes and does not show cannot be compared.
 
     Args:
         declared: What would be sent to make it.
@@ -44,6 +44,8 @@ def differences(declared: dict[str, Any], row: dict[str, Any]) -> tuple[dict[str
     body: dict[str, Any] = {}
     changes: list[FieldChange] = []
     for name, wanted in declared.items():
+        if name not in row:
+            continue
         found = _reference(row.get(name)) if name in _REFERENCES else row.get(name)
         if name in _SHARED:
             found = found or []

@@ -58,6 +58,7 @@ class PrivateApi:
         project_id: The project's number.
         scopes: What the key may do, as in ``insight:write``; None: everything.
         page: Rows of a page at most.
+        tagging: Whether tags are kept; some versions drop them without a word where the plan has no tagging.
         alert_limit: How many alerts the plan allows; None: any number.
         users: Numbers of the users that alerts may tell; the first is the key's owner.
         query: Answers the query endpoint, given what was posted.
@@ -70,6 +71,7 @@ class PrivateApi:
         project_id: int = 1,
         scopes: Iterable[str] | None = None,
         page: int = _PAGE,
+        tagging: bool = True,
         alert_limit: int | None = None,
         users: Iterable[int] = (1, 2),
         query: Callable[[Row], Row] | None = None,
@@ -81,6 +83,7 @@ class PrivateApi:
         self._project = f"/api/projects/{project_id}/"
         self._scopes = None if scopes is None else frozenset(scopes)
         self._page = page
+        self._tagging = tagging
         self._alert_limit = alert_limit
         self._users = tuple(users)
         self._query = query or (lambda _: {"results": [], "columns": [], "types": [], "hasMore": False})
@@ -231,7 +234,7 @@ class PrivateApi:
         objects.text(changed, "name", required=creating and name == "cohorts")
         objects.text(changed, "description")
         if "tags" in body:
-            changed["tags"] = objects.tags(body)
+            changed["tags"] = objects.tags(body) if self._tagging else []
         if name == "insights":
             changed.setdefault("dashboards", [])
             for number in changed["dashboards"]:
