@@ -2,7 +2,8 @@
 
 Run it with ``uvicorn bank.app:create_app --factory``, under ``opentelemetry-instrument``. The environment says where
 it keeps its data and whom it trusts: ``BANK_DATABASE`` (file), ``BANK_RAIL_SECRET`` (signs the rail's webhooks),
-``BANK_SEED`` (of the simulated outside), ``BANK_DEMO=1`` (a clock that can be turned).
+``BANK_SEED`` (of the simulated outside), ``BANK_STOREFRONT=1`` (a page for customers), ``BANK_DEMO=1`` (a clock that
+can be turned).
 """
 
 import hashlib
@@ -25,6 +26,7 @@ from bank.checkouts import Checkouts
 from bank.errors import BadSignature, BankError, UnknownCustomer
 from bank.models import Basket, Beneficiary, Customer, Document, Money, Payment, Status, TransferOrder
 from bank.outside import Outside
+from bank.page import open_storefront
 from bank.payments import Payments
 from bank.storage import Storage
 from bank.transfers import Transfers
@@ -61,6 +63,8 @@ def create_app() -> FastAPI:
     app.middleware("http")(_identify)
     app.exception_handler(BankError)(_refuse)
     app.include_router(_routes)
+    if os.environ.get("BANK_STOREFRONT") == "1":
+        open_storefront(app)
     if os.environ.get("BANK_DEMO") == "1":
         _allow_demo(app)
     return app
@@ -72,6 +76,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # Uvicorn ends by raising SIGTERM again, and so without atexit: what must get out gets out here.
     if (clock := getattr(app.state, "clock", None)) is not None:
         clock.restore()
+    if (rail := getattr(app.state, "rail", None)) is not None:
+        rail.stop()
     shutdown(timeout=_DELIVERY_TIMEOUT)
     for provider in (trace.get_tracer_provider(), metrics.get_meter_provider()):
         if callable(close := getattr(provider, "shutdown", None)):
@@ -145,6 +151,20 @@ async def rail_webhook(request: Request, bank: Bank, x_signature: Annotated[str,
     notice = messages.RailNotice.model_validate_json(body)
     settled, changed = bank.payments.take_notice(notice.payment_id, Status(notice.status), notice.reason)
     return {**_shown(settled), "changed": changed}
+
+
+@_routes.get("/account")
+def account(bank: Bank, customer: Authenticated) -> dict[str, Any]:
+    payments = [
+        {**_shown(payment), "method": payment.method, "amount_minor": payment.amount_minor}
+        for payment in bank.storage.payments_of(customer.id)
+    ]
+    return {
+        "tier": customer.tier,
+        "balance_minor": customer.balance_minor,
+        "payment_limit_minor": customer.tier.payment_limit,
+        "payments": payments,
+    }
 
 
 @_routes.post("/kyc")

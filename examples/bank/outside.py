@@ -5,6 +5,7 @@ The chances are seeded, so that the same customers meet the same fate.
 
 import asyncio
 import random
+import secrets
 from dataclasses import dataclass
 
 from bank.errors import RailTimeout
@@ -77,9 +78,10 @@ class Outside:
         """Ask the identity provider about a password, a one-time code or a biometric assertion."""
         return bool(login) and credential == f"{method}-of-{login}"
 
-    def new_pan(self) -> str:
-        """Return a card number of an invented range, with its Luhn digit."""
-        digits = "506099" + "".join(self._random.choices("0123456789", k=9))
+    @staticmethod
+    def new_pan() -> str:
+        """Return a card number of an invented range, with its Luhn digit; by no seed, which would repeat it."""
+        digits = "506099" + "".join(secrets.choice("0123456789") for _ in range(9))
         return next(digits + last for last in "0123456789" if _luhn_valid(digits + last))
 
 

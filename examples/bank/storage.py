@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +131,22 @@ class Storage:
         ).fetchone()
         if row is None:
             raise UnknownPayment
-        return Payment(**{**dict(row), "method": Method(row["method"]), "status": Status(row["status"])})
+        return _payment(row)
+
+    def payments_of(self, customer_id: str) -> list[Payment]:
+        """Return a customer's latest payments, newest first."""
+        rows = self._run(
+            "select id, customer_id, method, amount_minor, currency, status, reason from payments"
+            " where customer_id = ? order by created_at desc limit 10",
+            customer_id,
+        )
+        return [_payment(row) for row in rows]
+
+    def pending_payments(self, age: timedelta) -> list[tuple[str, str]]:
+        """Return id and source of each payment that has been pending for so long."""
+        before = (datetime.now(UTC) - age).isoformat()
+        rows = self._run("select id, source from payments where status = ? and created_at < ?", Status.PENDING, before)
+        return [(row["id"], row["source"]) for row in rows]
 
     def settle_payment(self, payment_id: str, status: Status, reason: str | None) -> bool:
         """Settle a payment that is pending. Return False where it is settled already."""
@@ -156,3 +171,7 @@ class Storage:
     def _run(self, statement: str, *parameters: Any) -> sqlite3.Cursor:
         with self._lock:
             return self._connection.execute(statement, parameters)
+
+
+def _payment(row: sqlite3.Row) -> Payment:
+    return Payment(**{**dict(row), "method": Method(row["method"]), "status": Status(row["status"])})

@@ -238,6 +238,8 @@ def _run_command(words: list[str]) -> str:
             _instrument(arguments)
         case "pip" | "make":
             _check_project(words)
+        case "npm":
+            assert (ROOT / "examples" / words[-1] / "package.json").is_file(), f"{words[-1]} is no npm package"
         case "openssl":
             if shutil.which("openssl"):
                 subprocess.run(words, check=True, capture_output=True)
