@@ -77,7 +77,7 @@ class Switch:
     __slots__ = ("on",)
 
     def __init__(self) -> None:
-        self.on = True
+        self.on: bool = True
 
     def __bool__(self) -> bool:
         """Return whether it is on, as wrapt asks at each call."""

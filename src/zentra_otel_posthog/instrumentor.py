@@ -6,7 +6,7 @@ import dataclasses
 import sys
 from collections.abc import Collection, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]  # it carries no types
 
@@ -25,7 +25,7 @@ class ZentraInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # likewise
     when their modules are imported, or at once where they are; ``uninstrument()`` puts back what was there.
     """
 
-    configuration = dataclasses.make_dataclass(
+    configuration: ClassVar[type] = dataclasses.make_dataclass(
         "ZentraConfiguration", [(name, Any, None) for name in (*Settings.__struct_fields__, "config")]
     )
     """What ``instrumentation/development: python: zentra_posthog:`` of an ``OTEL_CONFIG_FILE`` may say."""
