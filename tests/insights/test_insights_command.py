@@ -42,6 +42,8 @@ def test_apply_twice(project: PrivateApi, capsys: pytest.CaptureFixture[str]) ->
     again = run(capsys, "apply")
     assert len(project.writes()) == count
     assert {one["action"] for one in again["changes"]} == {"unchanged"}
+    numbers = {row["id"] for kind in KINDS for row in project.living(kind)}
+    assert {one["id"] for one in again["changes"]} == {one["id"] for one in applied["changes"]} == numbers
 
 
 def test_what_is_sent(project: PrivateApi, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from tests.insights.project import KEY, Project, board, refused, run, shape
 
+from zentra_otel_posthog.delivery._http import Client, Reply
 from zentra_otel_posthog.inspector import Answer, PrivateApi
 
 FAULTS = {
@@ -83,6 +85,21 @@ def test_the_product_at_every_request(
             refused(capsys, "apply")
             api.recover()
             converges(api, capsys, expected)
+
+
+def test_an_interruption_by_hand(project: PrivateApi, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C tells what is done, and that nothing is lost by it."""
+    with pytest.MonkeyPatch.context() as patch:
+        write = Client.exchange
+
+        def interrupted(client: Client, method: str, url: str, *arguments: Any) -> Reply:
+            if url.endswith("/cohorts/"):
+                raise KeyboardInterrupt
+            return write(client, method, url, *arguments)
+
+        patch.setattr(Client, "exchange", interrupted)
+        assert "run it again" in refused(capsys, "apply", *board("NOW"))
+    assert run(capsys, "apply", *board("NOW"))["counts"]["create"] == 1 + 2  # the cohort and the alerts
 
 
 class Killer(PrivateApi):

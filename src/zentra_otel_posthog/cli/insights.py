@@ -81,6 +81,9 @@ def _reported(options: argparse.Namespace, _: Sequence[str]) -> int:
     except PrivateApiError as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted: run it again, and it goes on from there\n")
+        return 1
     except (_Wrong, MissingCredentials, InvalidDashboard, config.SettingsError, ImportError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -125,8 +128,7 @@ def _carry_out(state: State, changes: Iterable[Change], notes: Sequence[str], ke
     done: list[Change] = []
     try:
         for change in changes:
-            state.carry_out(change)
-            done.append(change)
+            done.append(state.carry_out(change))  # noqa: PERF401  an error must not take those before it along
     finally:  # also what was done before an error
         _print(done, notes, _DONE, state.page(key), as_json=as_json)
 

@@ -102,8 +102,11 @@ class State:
         tiles = self._api.request("GET", f"dashboards/{number}/").get("tiles") or []
         return {tile["insight"]["id"]: tile for tile in tiles if tile.get("insight") and not tile.get("deleted")}
 
-    def carry_out(self, change: Change) -> None:
+    def carry_out(self, change: Change) -> Change:
         """Carry out a change, and know its outcome.
+
+        Returns:
+            The change, with the number of what was made.
 
         Raises:
             PrivateApiError: PostHog refused it.
@@ -112,6 +115,7 @@ class State:
             self._carry_out(change)
         except PrivateApiError as error:
             raise PrivateApiError(f"{change.kind} {change.key!r}: {error}") from None
+        return change if change.id else msgspec.structs.replace(change, id=self.id(change.kind, change.key))
 
     def _carry_out(self, change: Change) -> None:
         path = f"{'dashboard' if change.kind == 'layout' else change.kind}s/"
