@@ -6,11 +6,14 @@ const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-d
 const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 const MINUTE = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
+const PLAIN = new Set(["method", "reason", "channel", "tier", "destination", "platform"]); // values that speak for themselves
+
 export const number = (value) => NUMBER.format(value);
 export const percent = (share) => (share === null || share === undefined ? "–" : PERCENT.format(share));
 export const clock = (at) => CLOCK.format(new Date(at));
 export const day = (at) => DAY.format(new Date(at));
 export const minute = (at) => MINUTE.format(new Date(at));
+export const moment = (at) => (day(at) === day(Date.now()) ? clock(at) : minute(at));
 export const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
 
 /** A duration of so many seconds. */
@@ -45,11 +48,12 @@ export function text(value) {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-/** An event's own properties in a line: the amount first, then the rest without PostHog's. */
+/** An event's own properties in a line: the amount first, what every event may carry last, PostHog's not at all. */
 export function summary(event) {
-  const { amount_minor: minor, currency, ...rest } = event.properties ?? {};
-  const words = Object.entries(rest).filter(([key]) => !key.startsWith("$")).map(([key, value]) =>
-    ["method", "reason", "channel", "tier", "destination"].includes(key) ? text(value) : `${key} ${text(value)}`);
+  const { amount_minor: minor, currency, platform, user_tier, ...rest } = event.properties ?? {};
+  const words = [...Object.entries(rest), ["platform", platform], ["user_tier", user_tier]]
+    .filter(([key, value]) => value !== undefined && !key.startsWith("$"))
+    .map(([key, value]) => (PLAIN.has(key) ? text(value) : `${key} ${text(value)}`));
   if (typeof minor === "number") words.unshift(`${currency ?? ""} ${amount(minor, currency)}`.trim());
   else if (rest.$current_url) words.unshift(text(rest.$current_url));
   return words.slice(0, 5).join(" · ");

@@ -2,12 +2,12 @@
 
 import { h } from "./elements.js";
 import { closeDetail, openDetail } from "./detail.js";
-import { clock, day, outcome, summary } from "./format.js";
+import { clock, day, moment, outcome, summary } from "./format.js";
 
 /** The button of one event, with all of it in its name. */
 export function eventButton(event, { who }) {
   return h("button", { type: "button", class: "event", "data-key": `event ${event.seq}`, "data-seq": event.seq, "data-outcome": outcome(event), tabindex: -1 },
-    h("time", { datetime: event.timestamp, title: `${day(event.timestamp)}, ${event.timestamp}` }, clock(event.timestamp)), " ",
+    h("time", { datetime: event.timestamp, title: `${day(event.timestamp)}, ${clock(event.timestamp)}` }, who ? moment(event.timestamp) : clock(event.timestamp)), " ",
     h("span", { class: "name" }, h("span", { class: "mark", "aria-hidden": "true" }), event.event), " ",
     who && [h("span", { class: "who" }, event.person), " "],
     h("span", { class: "what" }, summary(event)), " ",

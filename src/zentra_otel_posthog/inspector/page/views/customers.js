@@ -68,7 +68,7 @@ function timeline(place, person) {
     replace(about,
       h("h2", {}, answer.person),
       h("dl", { class: "facts wide" }, [
-        ["Events", plural(answer.events, "event")],
+        ["Events", number(answer.events) + (events.length < answer.events ? `, the latest ${number(events.length)} below` : "")],
         ["Seen", `${minute(answer.first_seen)} to ${minute(answer.last_seen)}`],
         answer.distinct_ids.length > 1 && ["Also known as", answer.distinct_ids.filter((id) => id !== answer.person).join(", ")],
         ...Object.entries(answer.properties).filter(([key]) => !key.startsWith("$")).map(([key, value]) => [key, text(value)]),
@@ -92,7 +92,7 @@ function moments(events) {
         h("div", {},
           h("span", { class: "side-name" }, fromBrowser(event) ? "Browser" : "Backend"),
           eventButton(event, { who: false }),
-          event.trace_id && chip(event.trace_id, traces.get(event.trace_id).length))),
+          traces.get(event.trace_id)?.length > 1 && chip(event.trace_id, traces.get(event.trace_id).length))),
     ];
   });
 }
