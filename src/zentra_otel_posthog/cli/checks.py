@@ -84,8 +84,8 @@ def _shown(name: str, value: Any) -> str:
         built_in = Policy()
         decided = [key for key in value.__struct_fields__ if getattr(value, key) != getattr(built_in, key)]
         return f"decides on {', '.join(decided)}" if decided else "as built in"
-    if name in {"event", "instrument"}:
-        return counted(len(value), {"event": "event", "instrument": "rule"}[name])
+    if name in {"event", "instrument", "insight", "cohort", "alert"}:
+        return counted(len(value), "rule" if name == "instrument" else name)
     if isinstance(value, Tenants):
         return counted(len(value.projects), "project") + (", and a function" if value.lookup else "")
     if name == "presets":
