@@ -22,7 +22,7 @@ _ANNOUNCED: Final = {
         "ein": "ein fein employer",
         "tin": "tin tax taxpayer firs fiscal steuernummer",
         "national_id": "dni nif cpf cnpj nino ninumber insuranceno insurancenumber sociale aadhaar curp pesel",
-        "some_account": "account acct ac accountnumber accountno konto kontonummer compte cuenta conta",
+        "some_account": "account acct acc ac accountnumber accountno konto kontonummer compte cuenta conta",
         "bank_account": (
             "nuban bank beneficiary swift bic gtb gtbank zenith uba wema kuda opay palmpay moniepoint sterling "
             "stanbic polaris fcmb ecobank keystone providus"
@@ -89,6 +89,7 @@ _CARD_CODE: Final = (
     r"|codigo de segur(?:idad|anca)|code de securite|sicherheitscode|prufziffer"
 )
 _SIX: Final = r"[0-9]{3}[ -]?[0-9]{1,5}"
+_NO_REASON: Final = r"(?<!error )(?<!status )(?<!response )(?<!reason )(?<!sort )(?<!promo )(?<!dialling )(?<!dialing )"
 _CODES: Final = (
     ("cvv", deferred(rf"{FROM}(?:{_CARD_CODE}){_GAP}[0-9]{{3,4}}{TO}")),
     ("pin", deferred(rf"{FROM}m?pin{_GAP}[0-9]{{4,6}}{TO}")),
@@ -98,6 +99,8 @@ _CODES: Final = (
             rf"{FROM}(?:(?:{_ONE_TIME}){_GAP}{_SIX}{TO}"
             rf"|(?:use|enter|your|with|the) (?:code|token)[^0-9A-Za-z]{{0,3}}(?:is )?{_SIX}{TO}"
             rf"|(?:use|enter) {_SIX} to "
+            rf"|your (?:[a-z]{{1,20}} ){{1,2}}code[^0-9A-Za-z]{{0,3}}(?:is )?{_SIX}{TO}"
+            rf"|{_NO_REASON}code[^0-9A-Za-z]{{0,3}}(?:is )?[0-9]{{3}}[ -][0-9]{{3}}{TO}"
             rf"|code[^0-9A-Za-z]{{0,3}}[0-9]{{4,8}} to (?:log|sign|verify|confirm|continue|complete)"
             rf"|{_SIX}[^0-9A-Za-z]{{1,4}}(?:is |as |was |= ?)(?:your |the |my )?(?:[a-z]{{1,20}} ){{0,2}}"
             rf"(?:otp|code|passcode|pin|one-time){TO})"

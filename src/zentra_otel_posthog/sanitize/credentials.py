@@ -29,7 +29,7 @@ _VENDORS: Final = (
     r"ph[a-z]_[A-Za-z0-9]{20,128}",
     r"gh[pousr]_\w{30,255}|github_pat_\w{20,255}",
     r"gl(?:pat|ptt|dt|rt|oas|cbt|soat|ft|imt|agent)-[\w-]{16,128}",
-    r"npm_\w{30,64}|pypi-[\w-]{16,512}|dckr_[a-z]{2,4}_[\w-]{20,64}",
+    r"npm_\w{30,64}|rubygems_[0-9a-f]{40,64}|AT[AC]TT3[\w=-]{20,512}|pypi-[\w-]{16,512}|dckr_[a-z]{2,4}_[\w-]{20,64}",
     r"xox[a-z](?:\.xox[a-z])?-[\w-]{10,512}|xapp-[0-9]-[\w-]{10,256}",
     r"AIza[\w-]{30,45}|ya29\.[\w-]{20,512}|GOCSPX-[\w-]{20,64}|1//0[\w-]{20,256}",
     r"(?:AKIA|ASIA|AGPA|AIDA|AROA|ANPA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])",

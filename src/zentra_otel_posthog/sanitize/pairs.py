@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import Final
 
 from zentra_otel_posthog.sanitize.keys import KeyProfile, profile
@@ -16,6 +17,12 @@ _PAIR: Final = re.compile(
     r"(?<![\w.-])(?P<key>[A-Za-z2][\w.\[\]-]{1,48})[\"'\])]{0,2}\s{0,2}"
     r"(?P<sign>=>|[:=|]|>(?=[^<>]{1,128}</)|[,;]?\s{0,2}[\"']?value[\"']?\s?[:=])\s{0,2}"
     r"(?=(?P<quote>[\"'(\[{]{0,2})(?P<value>[^\s\"'&;,|(){}\[\]<>]{1,128}))"
+)
+# Pydantic names the field on the line before the one with the value.
+_FIELD: Final = re.compile(
+    r"^(?P<key>[A-Za-z][\w.]{1,64})\n\s{1,8}[^\n]{0,512}?(?P<sign>input_value=)"
+    r"(?=(?P<quote>['\"]?)(?P<value>[^\s'\",\]]{1,128}))",
+    re.MULTILINE,
 )
 _UNTIL: Final = re.compile(r"[^&;,|\"'\n(){}\[\]<>]{1,80}")
 _LOOSE: Final = frozenset(":|")
@@ -63,7 +70,8 @@ def find_pair(text: str) -> str | None:
     """Return the rule that refuses a value by the key written before it in folded `text`, or None."""
     if "=" not in text and ":" not in text and "|" not in text and "</" not in text:
         return None
-    for count, match in enumerate(_PAIR.finditer(text)):
+    fields = _FIELD.finditer(text) if "input_value=" in text else ()
+    for count, match in enumerate(chain(_PAIR.finditer(text), fields)):
         if count >= _MOST_PAIRS:
             return "too_long"
         found = profile(match["key"])

@@ -39,7 +39,8 @@ _DEEDS: Final = (
 )
 _CUE: Final = rf"(?i:{_ROLES}|(?:(?<!.)|(?<=\n)|(?:{_DEEDS})\s)(?:to|from|frm|by))"
 _CUED: Final = deferred(
-    rf"(?<!\w)(?:{_CUE}[^\w\n]{{1,3}}){{1,3}}(?={_PART})(?P<name>{_PART},? {_PART})(?!\w)(?: (?P<next>{_PART}))?"
+    rf"(?<!\w)(?:{_CUE}[^\w\n]{{1,3}}){{1,3}}(?!(?i:to|from|frm|by)\W)(?={_PART})"
+    rf"(?P<name>{_PART},? {_PART})(?!\w)(?: (?P<next>{_PART}))?"
 )
 _GREETED: Final = deferred(rf"(?<!\w)(?:(?i:dear|hello|hi|hey),? |{_TITLE} )(?P<name>{_PART})(?!\w)")
 _DOING: Final = deferred(

@@ -36,7 +36,7 @@ _BETWEEN_BOUNDARIES: Final = {
     "pin": r"[0-9]{4,6}",
     "otp": r"[0-9]{4,8}|[0-9]{3}[ -][0-9]{3}",
     "track": _digits(12, 19),
-    "card_expiry": rf"{_MONTH}\s?[/.-]?\s?(?:20)?[2-4][0-9]|20[2-4][0-9][/-]?{_MONTH}",
+    "card_expiry": rf"(?:{_MONTH}\s?[/.-]?|[1-9]/)\s?(?:20)?[2-4][0-9]|20[2-4][0-9][/-]?{_MONTH}",
     "bank_account": _digits(10),  # NUBAN
     "some_account": _digits(8, 17),  # a British or American one, where "account" itself is said
     "sort_code": r"[0-9]{2}[ -]?[0-9]{2}[ -]?[0-9]{2}",

@@ -78,8 +78,8 @@ NAMED: Final = {
         "nuban, account number, account no, account num, acc number, acc no, acct no, acct, bank account, credit "
         "account, debit account, source account, destination account, beneficiary account, virtual account, payout "
         "account, settlement account, recipient account, receiver account, sender account, from account, to account, "
-        "wallet number, bban, clabe, kontonummer, kontonr, bankkonto, numero de compte, compte, numero cuenta, numero "
-        "de cuenta, cuenta bancaria, numero conta, numero da conta, conta bancaria"
+        "wallet number, dda number, bban, clabe, kontonummer, kontonr, bankkonto, numero de compte, compte, numero "
+        "cuenta, numero de cuenta, cuenta bancaria, numero conta, numero da conta, conta bancaria"
     ),
     "sort_code": "sort code",
     "routing_number": (
@@ -178,7 +178,8 @@ PERSONS: Final = words(
     "signatory owner guarantor kin nextofkin nok contact employee staff student patient mother mothers father "
     "fathers spouse parent referee preferred birth officer person individual subscriber drawer depositor "
     "nominee child borrower tenant rider passenger cardholder real insured member applicant shipping billing "
-    "buyer dependant dependent husband wife nick invitee mothermaiden mothersmaiden"
+    "buyer dependant dependent husband wife nick invitee mothermaiden mothersmaiden witness notary attorney solicitor "
+    "lawyer doctor landlord traveller traveler visitor assignee heir executor"
 )
 MAYBE_PERSONS: Final = words(
     "legal display profile registered trustee official verified bvn nin kyc card driver partner client agent "

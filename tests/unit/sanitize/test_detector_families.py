@@ -271,16 +271,17 @@ PERSONAL: dict[str, Callable[[Draw], Sample]] = {
     "otp in text": lambda d: (
         d.one(NEUTRAL_KEYS),
         d.one(
-            ("your OTP is {}", "{} is your one-time code", "use code {} to login", "Your login code is {}.", "G-{} is your code")
+            ("your OTP is {}", "{} is your one-time code", "use code {} to login", "Your login code is {}.", "G-{} is your code", "Your Brightbank code is {}")
         ).format(d.digits(6)),
     ),
-    "expiry": lambda d: d.keyed("card_expiry expiry exp_date expiration_date valid_thru", d.one("04/30 1228 2026-12 10/2026 09-31")),
+    "otp in two groups": lambda d: (d.one(NEUTRAL_KEYS), d.one(("Chatter code {}-{}", "code: {} {}")).format(d.digits(3), d.digits(3))),
+    "expiry": lambda d: d.keyed("card_expiry expiry exp_date expiration_date valid_thru", d.one("04/30 1228 2026-12 10/2026 09-31 4/30")),
     "iban": lambda d: d.text(d.iban()),
     "nuban by key": lambda d: d.keyed("account_number nuban bank_account credit_account beneficiary_account_number", "3" + d.digits(9)),
     "nuban in text": lambda d: (
         d.one(NEUTRAL_KEYS),
         d.one(
-            ("account {}", "acct no {}", "a/c {} not found", "NUBAN: {}", "{} (Access Bank)", "{} Zenith Bank", "account_number={}")
+            ("account {}", "acct no {}", "Acc No {} closed", "a/c {} not found", "NUBAN: {}", "{} (Access Bank)", "{} Zenith Bank", "account_number={}")
         ).format("0" + d.digits(9)),
     ),
     "British account": lambda d: (d.one(NEUTRAL_KEYS), f"sort code 40-47-84 account {d.digits(8)} mismatch"),
@@ -327,6 +328,13 @@ PERSONAL: dict[str, Callable[[Draw], Sample]] = {
     "coordinate": lambda d: d.keyed("latitude longitude lat lng", round(d.random.uniform(-90, 90), d.random.randint(3, 7))),
     "address by key": lambda d: d.keyed("home_address street billing_address address_line_1", d.people.street_address()),
     "address in text": lambda d: d.text(f"{d.random.randint(1, 200)} {d.one(('Adeola Odeku', 'Broad', 'Ogui'))} {d.one('Street Road Avenue Close Way')}"),
+    "name with an initial": lambda d: d.keyed("witness_name notary_name heirName", f"{d.people.first_name()} {d.one('K. B. T.')} {d.one('Obi Bello Marsh')}"),
+    "name after a deed": lambda d: (d.one(NEUTRAL_KEYS), f"TRF FROM {d.one('OBIAGELI TITILAYO ADAORA')} {d.one('ONYEAMA BELLO MARSH')}"),
+    "key of a vendor": lambda d: d.text(d.one(("rubygems_" + d.hexadecimal(48), "ATATT3xFfGF0" + d.token(180), "ATCTT3xFfGN0" + d.token(60)))),
+    "field of Pydantic": lambda d: (
+        d.one(NEUTRAL_KEYS),
+        f"1 validation error for Transfer\n{d.one('bvn customer.bvn')}\n  Value error [type=value_error, input_value='{_bvn(d)}', input_type=str]",
+    ),
     "postcode": lambda d: d.keyed("postcode zip postal_code", d.one(("100001", "SW16 1AA", "78701", "90435-0316"))),
     "name by key": lambda d: d.keyed("first_name last_name full_name account_name beneficiary_name cardholder_name surname", d.people.name()),
     "name abroad": lambda d: (d.one("nom prenom nombre apellido nome vorname nachname sobrenome"), d.people.last_name()),
@@ -409,7 +417,9 @@ SENTENCES = (
     "OTP expired after 300 seconds", "PIN must be 4 digits", "CVV must be 3 digits", "phone number not verified",
     "Transfer to savings wallet", "Upgrade to Tier 2", "name mismatch", "address proof rejected", "account is dormant",
     "token has expired", "value out of range: 12345678", "bank code 058 unknown", "card **** 4242 declined",
-    "unexpected token at position 1024", "error code 4032", "batch 20260114 complete", "call failed after 30000 ms",
+    "unexpected token at position 1024", "error code 4032", "error code 399-413", "step 3/26 done", "TRF FROM SAVINGS TO WALLET", "promo code 123 456",
+    "Your discount code is SPRING20", "1 validation error for Payment\namount_minor\n  Input should be valid [type=int, input_value='12.50', input_type=str]",
+    "batch 20260114 complete", "call failed after 30000 ms",
     "Transfer to Zenith Bank failed", "From Lagos To Abuja", "User Not Found", "Customer Due Diligence", "By Default",
     "Key (id)=(42) already exists.", "id=txn_123 amount=1250000 currency=NGN", "token: expired", "password: required",
     "basic authentication required", "Bearer token missing", "from Main Wallet", "Exchange rate 1 USD = 1,520.45 NGN",
