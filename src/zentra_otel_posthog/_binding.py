@@ -8,8 +8,9 @@ import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from zentra_otel_posthog.events import nearest
 
@@ -26,8 +27,7 @@ Read = Callable[[tuple[Any, ...], Mapping[str, Any], Any], Any]
 _CAPITAL: Final = re.compile(r"(?<=[a-z0-9])([A-Z])")
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(msgspec.Struct, frozen=True):
     """A compiled source.
 
     Args:

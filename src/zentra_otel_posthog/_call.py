@@ -7,9 +7,9 @@ whose beginning failed runs as if it were not decorated.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
 from opentelemetry import context as otel_context
 from opentelemetry.trace import Span, Status, StatusCode, get_current_span, set_span_in_context
 
@@ -34,8 +34,7 @@ _COMPLETED: Final = Outcome.COMPLETED
 _FAILED: Final = Outcome.FAILED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
     """What is read from a call at one moment: when it begins, or when its result is known.
 
     Args:
@@ -49,8 +48,7 @@ class Moment:
     tenant: Read | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What decorating one function comes to, prepared once.
 
     Args:

@@ -11,9 +11,10 @@ from typing import Any, Final, Literal
 import wrapt
 
 from zentra_otel_posthog import decorators, events, telemetry
+from zentra_otel_posthog._functions import Switch, records
 from zentra_otel_posthog._imports import why_missing
 from zentra_otel_posthog._rules import Rule
-from zentra_otel_posthog.decorators import Decorator, Switch
+from zentra_otel_posthog.decorators import Decorator
 from zentra_otel_posthog.events import nearest
 
 _logger = logging.getLogger("zentra_otel_posthog")
@@ -93,7 +94,7 @@ class Target:
         owner, name, found = _resolve(module, self._rule.qualified_name)
         if any(handle is found for _, _, handle in self._sites):
             return  # told twice of one execution
-        if decorators.records(found):
+        if records(found):
             self._tell("decorated already", "it carries a decorator or another rule: its events are recorded once")
             return
         handle = self._decorator.wrap(found, self._switch)

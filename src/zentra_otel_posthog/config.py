@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
@@ -218,6 +217,8 @@ def _from_pyproject(path: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415  2 ms that settings without a file need not pay
+
     try:
         with path.open("rb") as file:
             return tomllib.load(file)

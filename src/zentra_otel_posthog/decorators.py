@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 import functools
-import importlib
 import inspect
-import operator
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, Self, TypedDict, TypeVar, Unpack, cast, overload
-
-import wrapt
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, TypeVar, Unpack, cast, overload
 
 from zentra_otel_posthog import events, runtime
 from zentra_otel_posthog._binding import Bound, Parameters, Read, Source
 from zentra_otel_posthog._call import Moment, Plan
-from zentra_otel_posthog._wrapping import wrapper_of
 from zentra_otel_posthog.events import Event, EventSchema
 from zentra_otel_posthog.kinds import Kind
 from zentra_otel_posthog.processors import RecordedName
+
+if TYPE_CHECKING:
+    from zentra_otel_posthog._functions import Switch
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any]")
 
@@ -45,67 +42,6 @@ class Options(TypedDict, total=False):
 
 
 _PERSON_PARAMETERS: Final = ("distinct_id", "user_id", "customer_id")
-
-
-def _find(module: str, qualified_name: str) -> Any:
-    return operator.attrgetter(qualified_name)(importlib.import_module(module))
-
-
-class _BoundFunction(wrapt.BoundFunctionWrapper[..., Any]):
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as a method does: by its object and its name, or by its module where it belongs to no object."""
-        owner = getattr(self.__wrapped__, "__self__", None)
-        if owner is not None:
-            return getattr, (owner, self.__name__)
-        return _find, (self.__module__, self.__qualname__)
-
-    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
-        return self.__reduce__()
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        """Copy as a method does: bound to a copy of its object."""
-        owner = getattr(self.__wrapped__, "__self__", None)
-        return self if owner is None else getattr(copy.deepcopy(owner, memo), self.__name__)
-
-
-class Switch:
-    """Turns what was decorated with it on and off, wherever it is referred to by now."""
-
-    __slots__ = ("on",)
-
-    def __init__(self) -> None:
-        self.on: bool = True
-
-    def __bool__(self) -> bool:
-        """Return whether it is on, as wrapt asks at each call."""
-        return self.on
-
-
-class _Function(wrapt.FunctionWrapper[..., Any]):
-    __bound_function_wrapper__ = _BoundFunction
-
-    def __init__(self, wrapped: Any, decorator: Decorator, plan: Plan, function: object, switch: Switch | None) -> None:
-        # Each call asks the switch (0.1 µs); None is not asked.
-        super().__init__(wrapped, wrapper_of(plan, function), switch)
-        self._self_decorator = decorator
-
-    def __reduce__(self) -> str | tuple[Any, ...]:
-        """Pickle as a function does: by its name. A partial or a callable object has none and is decorated anew."""
-        if (name := getattr(self, "__qualname__", None)) is not None:
-            return str(name)
-        return self._self_decorator, (self.__wrapped__,)
-
-    def __reduce_ex__(self, protocol: object) -> str | tuple[Any, ...]:
-        return self.__reduce__()
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self
 
 
 class Decorator:
@@ -221,7 +157,9 @@ class Decorator:
             keywords=keywords,
             narrow=any(name not in schema.kinds for schema in self._schemas() for name in properties),
         )
-        return _Function(wrapped, self, plan, function, switch)
+        from zentra_otel_posthog._functions import Function  # noqa: PLC0415  see there
+
+        return Function(wrapped, self, plan, function, switch)
 
     def _bind(self, parameters: Parameters, option: Literal["distinct_id", "tenant", "outcome"]) -> Bound | None:
         source = self._options.get(option)
@@ -328,23 +266,6 @@ def family(name: str, doc: str | None = None) -> Decorator:
         failed=None if failed is None else failed.event_schema,
         doc=doc,
     )
-
-
-def records(function: object) -> bool:
-    """Return whether calls of a function record an event already: whether it is decorated, under whatever else.
-
-    Raises:
-        wrapt.WrapperChainTooDeepError: It cannot be told.
-    """
-    return wrapt.is_wrapped_by(function, predicate=_is_on)
-
-
-def _is_on(wrapper: object) -> bool:
-    # By its type: as a proxy, a wrapper claims the class of what it wraps.
-    if not issubclass(type(wrapper), (_Function, _BoundFunction)):
-        return False
-    enabled = cast("_Function", wrapper)._self_enabled  # noqa: SLF001  wrapt's documented prefix for a wrapper's own state
-    return enabled is None or bool(enabled)
 
 
 payment: Final = family(

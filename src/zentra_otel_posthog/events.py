@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final, NamedTuple, dataclass_transform
 
 import msgspec
@@ -25,8 +23,7 @@ class UnknownEvent(LookupError):
     """An event name that nothing declares."""
 
 
-@dataclass(frozen=True, slots=True)
-class EventSchema:
+class EventSchema(msgspec.Struct, frozen=True, kw_only=True):
     """What one event may carry.
 
     Args:
@@ -35,21 +32,20 @@ class EventSchema:
         person_set: Person property to event property: the latest value wins (PostHog's ``$set``).
         person_set_once: Likewise, the first value wins (PostHog's ``$set_once``).
         origin: Who declared it, for messages.
-        person_sources: The event properties that person properties come from.
+        person_sources: The event properties that person properties come from; derived.
     """
 
     name: str
     kinds: Mapping[str, Kind]
     person_set: Mapping[str, str]
     person_set_once: Mapping[str, str]
-    origin: str = dataclasses.field(compare=False)
-    person_sources: frozenset[str] = dataclasses.field(init=False)
+    origin: str
+    person_sources: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Derive what conversion looks up for every event."""
-        object.__setattr__(
-            self, "person_sources", frozenset((*self.person_set.values(), *self.person_set_once.values()))
-        )
+        sources = frozenset((*self.person_set.values(), *self.person_set_once.values()))
+        msgspec.structs.force_setattr(self, "person_sources", sources)
 
 
 _registry: dict[str, EventSchema] = {}
@@ -86,6 +82,8 @@ def check_name(name: object) -> str:
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return the clause that names the nearest right spelling, for error messages."""
+    import difflib  # noqa: PLC0415  mistakes alone need it
+
     names = list(names)
     if close := difflib.get_close_matches(name, names, n=1, cutoff=0.5):
         return f"did you mean {close[0]!r}?"
@@ -145,7 +143,7 @@ def declare(
             )
     known = _registry.get(name)
     if known is not None and known.origin != origin:
-        if known == schema:
+        if msgspec.structs.replace(known, origin=origin) == schema:
             return known
         raise ValueError(f"event {name!r} is declared twice, by {known.origin} and by {origin}: rename one of them")
     _registry[name] = schema

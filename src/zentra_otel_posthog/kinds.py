@@ -10,12 +10,13 @@ import operator
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache, partial, wraps
 from typing import Annotated, Final, TypeVar
 from uuid import UUID
+
+import msgspec
 
 from zentra_otel_posthog import _codes
 from zentra_otel_posthog.sanitize import actions, detectors, identifiers
@@ -52,8 +53,7 @@ class Refused(ValueError):
         self.rule = rule
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True):
     """A named rule for one property.
 
     Args:
@@ -76,7 +76,8 @@ class Kind:
 @lru_cache(maxsize=4096)  # events that share a property share its kind, so that one value serves both
 def _of_property(kind: Kind, property_name: str) -> Kind:
     assert kind.by_property is not None
-    return replace(kind, normalise=_refusing(kind.name)(partial(kind.by_property, property_name)), by_property=None)
+    normalise = _refusing(kind.name)(partial(kind.by_property, property_name))
+    return msgspec.structs.replace(kind, normalise=normalise, by_property=None)
 
 
 def _refusing(rule: str) -> Callable[[Callable[[object], Result]], Callable[[object], Result]]:

@@ -7,14 +7,12 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
-from typing import Final, cast
+from typing import Final
 
 from zentra_otel_posthog import _worker_exits, config, events, telemetry
 from zentra_otel_posthog.config import Settings, SettingsError
-from zentra_otel_posthog.delivery import Capture, ClientSink, ConsoleSink, Sink, SpoolSink
-from zentra_otel_posthog.delivery.client import Client, ClientRefused, is_client
-from zentra_otel_posthog.delivery.spool import LineTooLong, SpoolFull
-from zentra_otel_posthog.delivery.tenants import TenantSink, UnknownTenant
+from zentra_otel_posthog.delivery.capture import Capture
+from zentra_otel_posthog.delivery.sink import NotKept, Sink
 from zentra_otel_posthog.events import EventSchema
 from zentra_otel_posthog.sanitize import policy
 from zentra_otel_posthog.sanitize.identifiers import IdentifierGate
@@ -23,12 +21,6 @@ _logger = logging.getLogger("zentra_otel_posthog")
 
 _EXIT_TIMEOUT: Final = 2.0  # seconds; what is not delivered by then stays in the spool for the next process
 _DECLARED_IN_SETTINGS: Final = "the settings' [[event]]"
-# What an application's own client or sink decides instead. Only as an argument beside it is it a mistake: a
-# deployment's environment and file may be shared by programs without one.
-_OF_DELIVERY: Final = (
-    "api_key", "host", "capture_mode", "spool_dir", "spool_max_bytes", "flush_at", "flush_interval", "max_retries",
-    "compression", "tenants",
-)  # fmt: skip
 
 
 class Runtime:
@@ -50,14 +42,8 @@ class Runtime:
             return
         try:
             self.sink.append(capture)
-        except SpoolFull:
-            telemetry.lost("spool_full")
-        except LineTooLong:
-            telemetry.lost("too_long")
-        except UnknownTenant:
-            telemetry.lost("unknown_tenant")
-        except ClientRefused:
-            telemetry.lost("client")
+        except NotKept as refusal:
+            telemetry.lost(refusal.reason)
         except OSError:
             telemetry.lost("spool_write")
         except Exception as error:
@@ -82,6 +68,7 @@ class Runtime:
 
 
 _lock = threading.RLock()
+_configuring = threading.RLock()  # over imports: a child would wait for ever for one that its parent had begun
 _runtime: Runtime | None = None
 _replaceable = True  # nothing is configured, or nobody asked for what is, or it is shut down
 _hooks_installed = False
@@ -128,7 +115,7 @@ def configure(*, client: object = None, sink: object = None, **settings: object)
             raise RuntimeError("configure() was called before: call it once at start-up, or shutdown() first")
         if isinstance(sink, str):
             settings["sink"], sink = sink, None
-        _configure(settings, _own_sink(client, sink, settings))
+        _configure(settings, client, sink)
         _replaceable = False
 
 
@@ -196,12 +183,17 @@ def _configured_by_default() -> Runtime:
         return off
 
 
-def _configure(arguments: Mapping[str, object], own_sink: Sink | None = None) -> Runtime:
-    settings = config.load(arguments)
-    declare_events(settings)
-    _check_rules(settings)
-    _install_hooks()
-    runtime = Runtime(settings, None if settings.disabled else own_sink or _sink(settings))
+def _configure(arguments: Mapping[str, object], client: object = None, sink: object = None) -> Runtime:
+    with _configuring:
+        # Only now: a process that captures nothing need not pay for it, a quarter of the package's import.
+        from zentra_otel_posthog.delivery import sinks  # noqa: PLC0415
+
+        own_sink = sinks.own(client, sink, arguments)
+        settings = config.load(arguments)
+        declare_events(settings)
+        _check_rules(settings)
+        _install_hooks()
+        runtime = Runtime(settings, None if settings.disabled else own_sink or sinks.by_settings(settings))
     # In this order, so that there is a sink at every moment.
     if (before := replace(runtime)) is not None:
         before.shutdown(0)
@@ -234,43 +226,6 @@ def _check_rules(settings: Settings) -> None:
             raise SettingsError(str(error)) from None
 
 
-def _own_sink(client: object, sink: object, settings: Mapping[str, object]) -> Sink | None:
-    name, given = ("sink", sink) if client is None else ("client", client)
-    if given is None:
-        return None
-    if client is not None and (sink is not None or "sink" in settings):
-        raise SettingsError("configure() has client and sink: captures go to one of the two, so leave the other out")
-    if superfluous := [setting for setting in _OF_DELIVERY if setting in settings]:
-        raise SettingsError(
-            f"configure() has {name} and {', '.join(superfluous)}: how captures are sent is the {name}'s affair, so "
-            f"leave out {name} or all the others"
-        )
-    if client is not None:
-        if not is_client(client):
-            raise SettingsError(
-                f"client is a {type(client).__name__}, which has no capture and flush to be called: pass a "
-                "posthog.Posthog, not an AsyncPosthog"
-            )
-        return ClientSink(cast("Client", client))
-    if missing := [method for method in ("append", "flush", "shutdown") if not callable(getattr(sink, method, None))]:
-        raise SettingsError(
-            f"sink is a {type(sink).__name__} without {', '.join(missing)}: it needs the methods of "
-            "zentra_otel_posthog.delivery.Sink, as in sink=ConsoleSink()"
-        )
-    return cast("Sink", sink)
-
-
-def _sink(settings: Settings) -> Sink | None:
-    if settings.sink == "console":
-        return ConsoleSink()
-    if settings.tenants:
-        return TenantSink(settings)
-    if settings.api_key is None:
-        _logger.warning("POSTHOG_API_KEY is not set: events go to tracing only, nothing is captured")
-        return None
-    return SpoolSink(settings)
-
-
 def _install_hooks() -> None:
     global _hooks_installed  # noqa: PLW0603  once a process
     if _hooks_installed:
@@ -278,10 +233,6 @@ def _install_hooks() -> None:
     _hooks_installed = True
     telemetry.register()
     _worker_exits.register(_at_exit)
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(
-            before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-        )
 
 
 def _at_exit() -> None:
@@ -297,18 +248,21 @@ atexit.register(_at_exit)
 
 def _before_fork() -> None:
     global _forking  # noqa: PLW0603  another thread may replace the runtime before the fork is over
+    _configuring.acquire()
     _forking = None if _runtime is None else _runtime.sink
     _at_fork("before_fork")
 
 
 def _after_fork_in_parent() -> None:
     _at_fork("after_fork_in_parent")
+    _configuring.release()
 
 
 def _after_fork_in_child() -> None:
-    global _lock  # noqa: PLW0603  another thread of the parent may have held it
-    _lock = threading.RLock()
-    _worker_exits.register(_at_exit)
+    global _lock, _configuring
+    _lock, _configuring = threading.RLock(), threading.RLock()
+    if _hooks_installed:
+        _worker_exits.register(_at_exit)
     _at_fork("after_fork_in_child")
 
 
@@ -316,3 +270,8 @@ def _at_fork(step: str) -> None:
     # A custom sink need not know of forks.
     if (handler := getattr(_forking, step, None)) is not None:
         handler()
+
+
+# Not with the other hooks: a fork may come while those are being installed.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -246,9 +246,7 @@ ended_well(pid)
     assert [event["uuid"] for event in receiver.events] == "".join(output).split()
 
 
-def test_fork_while_the_sender_imports(receiver: Receiver, tmp_path: Path) -> None:
-    """The sender imports its HTTP client late; a child forked meanwhile can import it too."""
-    source = """
+SLOW_IMPORT = """
 import importlib.machinery
 importing = threading.Event()
 
@@ -261,7 +259,7 @@ class Slow(importlib.machinery.SourceFileLoader):
 class Finder:
     @staticmethod
     def find_spec(name, path, target=None):
-        if name != "requests.sessions":
+        if name != slow:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path)
         spec.loader = Slow(name, spec.origin)
@@ -269,6 +267,15 @@ class Finder:
 
 released = threading.Event()
 sys.meta_path.insert(0, Finder)
+"""
+
+
+def test_fork_while_the_sender_imports(receiver: Receiver, tmp_path: Path) -> None:
+    """The sender imports its HTTP client late; a child forked meanwhile can import it too."""
+    source = (
+        SLOW_IMPORT
+        + """
+slow = "requests.sessions"
 configure(flush_at=1)
 emit(1)
 assert importing.wait(10)
@@ -283,4 +290,28 @@ def child():
 ended_well(fork(child))
 assert flush(10)
 """
+    )
+    check(launch(source, tmp_path), receiver, count=2)
+
+
+def test_fork_while_the_first_event_loads_the_delivery(receiver: Receiver, tmp_path: Path) -> None:
+    """A child forked while another thread's first capture imports what delivers can import it too, and deliver."""
+    source = (
+        SLOW_IMPORT
+        + """
+slow = "zentra_otel_posthog.delivery.spool"
+thread = threading.Thread(target=emit, args=(1,))
+thread.start()
+assert importing.wait(10)
+
+def child():
+    signal.alarm(4)
+    emit(1)
+    assert flush(10)
+
+ended_well(fork(child))
+thread.join()
+assert flush(10)
+"""
+    )
     check(launch(source, tmp_path), receiver, count=2)

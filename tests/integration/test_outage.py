@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from zentra_otel_posthog import Settings, capture, configure, flush, runtime, shutdown, telemetry
-from zentra_otel_posthog.delivery import Capture, Sink, sender
+from zentra_otel_posthog.delivery import Capture, Sink, sender, sinks
 from zentra_otel_posthog.inspector import Answer, Receiver
 
 KEY = "phc_invented"
@@ -129,13 +129,13 @@ class TestShutdown:
         start()
         shutdown(5)
         sent: list[str] = []
-        sink = runtime._sink
+        by_settings = sinks.by_settings
 
         def slow_sink(settings: Settings) -> Sink | None:
             sent.extend(captured(2))
-            return sink(settings)
+            return by_settings(settings)
 
-        monkeypatch.setattr(runtime, "_sink", slow_sink)
+        monkeypatch.setattr(sinks, "by_settings", slow_sink)
         start()
 
         assert flush(5)

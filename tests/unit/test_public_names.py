@@ -77,3 +77,12 @@ def test_importing_stays_light(program: str) -> None:
     loaded = done.stdout.split()
     assert "zentra_otel_posthog" in loaded
     assert [name for name in loaded if name.startswith(HEAVY)] == []
+
+
+def test_what_is_not_used_is_not_loaded() -> None:
+    """The import alone loads neither what decorates a function, nor what reads a file, nor what delivers."""
+    code = "import zentra_otel_posthog, sys\nprint(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    used_later = {"wrapt", "asyncio", "tomllib", "zentra_otel_posthog.delivery.project"}
+    assert not used_later.intersection(loaded)

@@ -7,10 +7,13 @@ import threading
 from typing import Any, Protocol
 
 from zentra_otel_posthog.delivery.capture import Capture
+from zentra_otel_posthog.delivery.sink import NotKept
 
 
-class ClientRefused(Exception):
+class ClientRefused(NotKept):
     """The client took no capture: it is disabled, shut down or full, it failed, or its ``before_send`` dropped it."""
+
+    reason = "client"
 
 
 class Client(Protocol):

@@ -9,7 +9,8 @@ from typing import Final
 
 import msgspec
 
-from zentra_otel_posthog.delivery import TENANT_FILE, account, dead_letters, segments, tenant_of
+from zentra_otel_posthog.delivery import account, dead_letters, segments
+from zentra_otel_posthog.delivery.project import TENANT_FILE, tenant_of
 
 _OURS: Final = account.FILES | dead_letters.FILES | {TENANT_FILE}
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from zentra_otel_posthog.delivery.capture import Capture
+
+
+class NotKept(Exception):
+    """A capture that could not be kept, for one of the known reasons."""
+
+    reason: ClassVar[str]
+    """As it is counted."""
 
 
 class Sink(Protocol):

@@ -18,18 +18,23 @@ from typing import Final, NamedTuple, Protocol
 
 from zentra_otel_posthog import telemetry
 from zentra_otel_posthog.delivery import segments
+from zentra_otel_posthog.delivery.sink import NotKept
 
 _logger = logging.getLogger("zentra_otel_posthog")
 
 _NO_DESCRIPTOR: Final = -1
 
 
-class SpoolFull(Exception):
+class SpoolFull(NotKept):
     """The spool has reached its bound: the newest captures are refused."""
 
+    reason = "spool_full"
 
-class LineTooLong(Exception):
+
+class LineTooLong(NotKept):
     """A capture is longer than a segment: no request could carry it."""
+
+    reason = "too_long"
 
 
 class Usage(NamedTuple):

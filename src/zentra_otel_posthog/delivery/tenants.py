@@ -20,8 +20,10 @@ import msgspec
 from zentra_otel_posthog import telemetry
 from zentra_otel_posthog._projects import Lookup, Project
 from zentra_otel_posthog.config import Settings, SettingsError
-from zentra_otel_posthog.delivery import SpoolSink, project_folders, segments, spool_directories, tenant_of
+from zentra_otel_posthog.delivery import segments
 from zentra_otel_posthog.delivery.capture import GROUP_TYPE, Capture, ClaimedTenantCapture
+from zentra_otel_posthog.delivery.project import SpoolSink, project_folders, spool_directories, tenant_of
+from zentra_otel_posthog.delivery.sink import NotKept
 from zentra_otel_posthog.events import nearest
 from zentra_otel_posthog.sanitize.identifiers import IdentifierGate
 
@@ -36,8 +38,10 @@ _UNKNOWN_MAX: Final = 10_000  # such tenants at once; their names may come from 
 _CLAIMED: Final = object()  # in the place of a tenant, where the word of a request is not enough
 
 
-class UnknownTenant(Exception):
+class UnknownTenant(NotKept):
     """A capture's tenant has no project, and no other is to have the capture."""
+
+    reason = "unknown_tenant"
 
 
 class TenantSink:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import binascii
-import html
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -40,6 +39,8 @@ def _unescaped(text: str) -> str:
     if "%" in text:
         text = unquote(text)
     if "&" in text and ";" in text:
+        import html  # noqa: PLC0415  its table of entities takes 1 ms, and few values need it
+
         text = html.unescape(text)
     if "\\" in text:
         text = _ESCAPE.sub(_unescape, text)
