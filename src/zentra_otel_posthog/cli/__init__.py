@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from zentra_otel_posthog._version import __version__
-from zentra_otel_posthog.cli import demo, doctor, events, insights, metrics, spool
+from zentra_otel_posthog.cli import demo, doctor, events, insights, inspect, metrics, spool
 from zentra_otel_posthog.events import nearest
 
 
@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     whole = _Parser(prog="zentra-otel-posthog", description="Annotate once, emit twice.")
     whole.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = whole.add_subparsers(title="commands", dest="command", required=True)
-    for command in (demo, events, doctor, spool, metrics, insights):
+    for command in (demo, inspect, events, doctor, spool, metrics, insights):
         command.add_parser(commands)
     return whole
 

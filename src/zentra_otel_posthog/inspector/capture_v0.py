@@ -105,6 +105,17 @@ def judge(body: bytes | None, *, content_type: str = "", content_encoding: str =
     return Verdict(200, "", decoded, api_key, events)
 
 
+def decode(body: bytes | None, *, content_type: str = "", content_encoding: str = "") -> Any:
+    """Return a body's JSON; its arguments are those of ``judge``.
+
+    Raises:
+        RefusalError: It is too big, or none.
+    """
+    if body is None:
+        raise RefusalError(413, f"the body is over {BODY_LIMIT} bytes")
+    return _parse(_plain(body, content_type, content_encoding))
+
+
 def event_key(api_key: str, event: Event) -> EventKey:
     """What makes two events one to PostHog: project, UTC day, event, distinct id and uuid.
 

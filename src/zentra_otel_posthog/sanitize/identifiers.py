@@ -12,14 +12,14 @@ from zentra_otel_posthog import telemetry
 from zentra_otel_posthog.sanitize import detectors
 from zentra_otel_posthog.sanitize.pseudonyms import PSEUDONYM, Pseudonyms
 
-# PostHog makes no person of these (compared without case) and merges whoever shares them; quotes are cut off.
-_ILLEGAL: Final = frozenset(
+ILLEGAL: Final = frozenset(
     {
         "0", "00000000-0000-0000-0000-000000000000", "[object object]", "anonymous", "anonymous-user", "backend",
         "distinct_id", "distinctid", "email", "false", "guest", "id", "nan", "none", "not_authenticated", "null",
         "system", "true", "undefined", "user",
     }
 )  # fmt: skip
+"""PostHog makes no person of these (compared without case) and merges whoever shares them; quotes are cut off."""
 _DISTINCT_ID_LENGTH: Final = 200  # PostHog cuts longer ones, which would merge persons
 _GROUP_KEY_LENGTH: Final = 400  # likewise
 # Phone, account, BVN, NIN and card numbers have so many digits; counters of a database rarely do.
@@ -110,7 +110,7 @@ class IdentifierGate:
     def _judge(self, purpose: str, text: str, length: int) -> tuple[str | None, str | None]:
         """Return the identifier and the rule that refused or replaced it."""
         bare = text.strip("\"'").casefold()
-        if not bare or bare in _ILLEGAL:
+        if not bare or bare in ILLEGAL:
             return None, "illegal_id"
         if PSEUDONYM.fullmatch(text):
             return text, None
