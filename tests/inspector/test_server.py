@@ -152,6 +152,9 @@ def test_flags(inspector: Inspector) -> None:
     [
         ("events?limit=0", "limit=0: choose a number from 1 to 1000"),
         ("events?after=x", "after=x: it is no whole number"),
+        ("funnel?steps=one", "steps=one: name 2 to 10 events, joined by commas"),
+        ("funnel?window_days=x", "window_days=x: choose a number of days above 0, up to 3650"),
+        ("retention?period=weak", "period=weak: did you mean 'week'?"),
         ("events?from=yesterday", "from=yesterday: write a time as in 2026-11-25T09:00:00Z"),
     ],
 )

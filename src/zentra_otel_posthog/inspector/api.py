@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -15,8 +15,10 @@ from starlette.routing import Route
 
 from zentra_otel_posthog.config import Settings
 from zentra_otel_posthog.events import nearest
-from zentra_otel_posthog.inspector import spools, views
+from zentra_otel_posthog.insights import product
+from zentra_otel_posthog.inspector import figures, spools, views
 from zentra_otel_posthog.inspector.arrivals import parsed
+from zentra_otel_posthog.inspector.cohorts import cohorts
 from zentra_otel_posthog.inspector.flags import Flag, FlagError, Flags
 from zentra_otel_posthog.inspector.ingestion import Ingestion
 from zentra_otel_posthog.inspector.store import Store
@@ -24,7 +26,13 @@ from zentra_otel_posthog.inspector.stream import Stream
 from zentra_otel_posthog.inspector.views import Scope
 
 _LIMIT_MAX: Final = 1_000
+_PERIODS_MAX: Final = 52
+_WINDOW_MAX: Final = 3_650  # days
+_FUNNEL: Final = "payment.pending,payment.completed"
 _TEXT_FILTERS: Final = ("event", "distinct_id", "lib", "q")
+
+
+_Word = TypeVar("_Word", bound=str)
 
 
 class QueryError(ValueError):
@@ -61,6 +69,10 @@ class Api:
             Route("/events", self._events),
             Route("/customers", self._customers),
             Route("/customers/{person:path}", self._customer),
+            Route("/funnel", self._funnel),
+            Route("/retention", self._retention),
+            Route("/trends", self._trends),
+            Route("/cohorts", self._cohorts),
             Route("/flags", self._all_flags),
             Route("/flags/{key:path}", self._put_flag, methods=["PUT"]),
             Route("/flags/{key:path}", self._delete_flag, methods=["DELETE"]),
@@ -88,6 +100,27 @@ class Api:
         person = request.path_params["person"]
         found = views.customer(self._store, _scope(request), person)
         return refused(404, f"there is no customer {person!r}") if found is None else answered(found)
+
+    def _funnel(self, request: Request) -> Response:
+        steps = [step for step in request.query_params.get("steps", _FUNNEL).split(",") if step]
+        if not 2 <= len(steps) <= figures.STEPS_MAX:  # noqa: PLR2004  one step is no funnel
+            raise QueryError(f"steps={','.join(steps)}: name 2 to {figures.STEPS_MAX} events, joined by commas")
+        breakdown = request.query_params.get("breakdown") or None
+        return answered(figures.funnel(self._store, _scope(request), steps, breakdown, _window(request)))
+
+    def _retention(self, request: Request) -> Response:
+        asked = request.query_params
+        period = choice(request, "period", figures.PERIODS, "week")
+        periods = limit(request, "periods", default=8, most=_PERIODS_MAX)
+        first, returning = asked.get("first") or "user.signed_up", asked.get("returning") or "payment.completed"
+        return answered(figures.retention(self._store, _scope(request), first, returning, period, periods))
+
+    def _trends(self, request: Request) -> Response:
+        interval = choice(request, "interval", figures.INTERVALS, "day")
+        return answered(figures.trends(self._store, _scope(request), interval))
+
+    def _cohorts(self, request: Request) -> Response:
+        return answered(cohorts(self._store, _scope(request), product().cohorts))
 
     def _all_flags(self, _: Request) -> Response:
         return answered({"flags": self._flags.all()})
@@ -141,22 +174,23 @@ HANDLERS: Final = {QueryError: wrong_query, FlagError: wrong_query, msgspec.Msgs
 """What becomes of the errors that these routes raise."""
 
 
-def limit(request: Request, default: int = 100) -> int:
+def limit(request: Request, name: str = "limit", *, default: int = 100, most: int = _LIMIT_MAX) -> int:
     """Return how many rows are asked for."""
-    if not request.query_params.get("limit"):
+    if not request.query_params.get(name):
         return default
-    found = _whole(request, "limit")
-    if not 1 <= found <= _LIMIT_MAX:
-        raise QueryError(f"limit={found}: choose a number from 1 to {_LIMIT_MAX}")
+    found = _whole(request, name)
+    if not 1 <= found <= most:
+        raise QueryError(f"{name}={found}: choose a number from 1 to {most}")
     return found
 
 
-def choice(request: Request, name: str, choices: Iterable[str], default: str) -> str:
+def choice(request: Request, name: str, choices: Iterable[_Word], default: _Word) -> _Word:
     """Return one of several words."""
     found = request.query_params.get(name) or default
-    if found not in (known := tuple(choices)):
-        raise QueryError(f"{name}={found}: {nearest(found, known)}")
-    return found
+    for word in (known := tuple(choices)):
+        if word == found:
+            return word
+    raise QueryError(f"{name}={found}: {nearest(found, known)}")
 
 
 def _whole(request: Request, name: str) -> int:
@@ -164,6 +198,17 @@ def _whole(request: Request, name: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 19):  # noqa: PLR2004  a 64-bit number
         raise QueryError(f"{name}={text}: it is no whole number")
     return int(text)
+
+
+def _window(request: Request) -> timedelta:
+    text = request.query_params.get("window_days") or "14"
+    try:
+        days = float(text)
+    except ValueError:
+        days = 0.0
+    if not 0 < days <= _WINDOW_MAX:
+        raise QueryError(f"window_days={text}: choose a number of days above 0, up to {_WINDOW_MAX}")
+    return timedelta(days=days)
 
 
 def _scope(request: Request) -> Scope:

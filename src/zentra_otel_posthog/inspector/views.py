@@ -62,6 +62,11 @@ def where(parameters: Mapping[str, Any]) -> str:
     return " and ".join(["true", *(_CONDITIONS[name] for name in parameters)])
 
 
+def pointer(name: str) -> str:
+    """Return where a property is in a JSON object (RFC 6901)."""
+    return "/" + name.replace("~", "~0").replace("/", "~1")
+
+
 def projects(store: Store) -> dict[str, Any]:
     """Return the projects by how many events they have."""
     query = "select project, count(*) as events from events group by project order by events desc, project"
