@@ -7,12 +7,22 @@ to that project instead (``POSTHOG_HOST`` respected).
 
 import argparse
 import importlib.util
+import os
 import signal
 import sys
 from collections.abc import Sequence
 from typing import Final
 
-_NEEDED: Final = ("fastapi", "httpx", "opentelemetry.distro", "opentelemetry.proto", "rich", "time_machine", "uvicorn")
+_NEEDED: Final = (
+    "duckdb",
+    "fastapi",
+    "httpx",
+    "opentelemetry.distro",
+    "opentelemetry.proto",
+    "rich",
+    "time_machine",
+    "uvicorn",
+)
 _INTERRUPTED: Final = 130  # what a shell reports for a program that Ctrl-C ended
 
 
@@ -28,7 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bank.demo", description="Five weeks of a bank's customers in seconds.")
     parser.add_argument("--seed", type=int, default=1, help="plays other customers (default: 1)")
     parser.add_argument("--customers", type=_customers, default=250, help="how many sign up (1 to 999, default: 250)")
+    parser.add_argument(
+        "--inspect", action="store_true", help="show it live on the inspector's page, which stays up until Ctrl-C"
+    )
     options = parser.parse_args(arguments)
+    if options.inspect and os.environ.get("POSTHOG_API_KEY"):
+        parser.error("--inspect: POSTHOG_API_KEY is set, so the events go to PostHog; unset it to look at them here")
     if missing := [name for name in _NEEDED if not _is_there(name)]:
         print(
             f'The demo needs {", ".join(missing)}: install it with pip install "zentra-otel-posthog[demo]".',
@@ -40,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A terminated demonstration stops its bank too.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        return run(seed=options.seed, customers=options.customers)
+        return run(seed=options.seed, customers=options.customers, inspect=options.inspect)
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return _INTERRUPTED

@@ -21,6 +21,7 @@ from bank import personal, report
 from bank.bank_process import BankFailed, BankProcess
 from bank.driver import Driver
 from bank.tracing_backend import TracingBackend
+from bank.watching import Watching
 from zentra_otel_posthog.inspector import Receiver, Request
 
 _WEEKS: Final = 5
@@ -43,12 +44,13 @@ class _Played:
     printed: str
 
 
-def run(*, seed: int, customers: int) -> int:
+def run(*, seed: int, customers: int, inspect: bool) -> int:
     """Run the demonstration.
 
     Args:
         seed: The same seed plays the same customers.
         customers: How many sign up.
+        inspect: Show it in the inspector, and leave that up until Ctrl-C.
 
     Returns:
         0 where everything expected was delivered and nothing personal was found, else 1.
@@ -61,18 +63,28 @@ def run(*, seed: int, customers: int) -> int:
         tracing = stack.enter_context(TracingBackend())
         live = bool(os.environ.get("POSTHOG_API_KEY"))
         receiver = None if live else stack.enter_context(Receiver())
+        watching = None
+        if inspect and receiver is not None:
+            watching = stack.enter_context(Watching(receiver))
+            console.print(f"Watch it live: {watching.url}\n")
         try:
             played = _play(console, folder, tracing, receiver, seed=seed, customers=customers)
         except (BankFailed, httpx.HTTPError) as error:
             console.print(f"[red]The demo stopped:[/] {escape(str(error))}")
             return 1
         right = _report(console, played)
-    took = time.monotonic() - started
-    if right:
-        console.print(f"[green]All events that the bank emitted were delivered.[/] ({took:.0f} s)")
-        return 0
-    console.print(f"[red]Something differs: see above.[/] ({took:.0f} s)")
-    return 1
+        took = time.monotonic() - started
+        if right:
+            console.print(f"[green]All events that the bank emitted were delivered.[/] ({took:.0f} s)")
+        else:
+            console.print(f"[red]Something differs: see above.[/] ({took:.0f} s)")
+        if watching is not None:
+            watching.finish()
+            console.print(f"All of it is in the inspector at {watching.url} until Ctrl-C.")
+            watching.stay()
+        elif not live:
+            console.print("To look at it on a page: zentra-otel-posthog demo --inspect")
+    return 0 if right else 1
 
 
 def _play(

@@ -6,6 +6,7 @@ import gzip
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -96,8 +97,20 @@ def an_event(event: str = "payment.completed", distinct_id: str = "usr_1", **cha
 
 
 @pytest.fixture(scope="session")
-def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inspector]:
-    folder: Path = tmp_path_factory.mktemp("inspector")
+def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("inspector")
+
+
+@pytest.fixture
+def spool(_folder: Path) -> Iterator[Path]:
+    """The spool's folder that the inspector looks into, empty."""
+    yield _folder / "spool"
+    shutil.rmtree(_folder / "spool")
+
+
+@pytest.fixture(scope="session")
+def _running(_folder: Path) -> Iterator[Inspector]:
+    folder = _folder
     environment = {"XDG_STATE_HOME": str(folder), "ZENTRA_POSTHOG_SPOOL_DIR": str(folder / "spool")}
     running = Inspector("--data", str(folder / "data"), environment=environment)
     yield running

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from zentra_otel_posthog.config import Settings
 from zentra_otel_posthog.events import nearest
 from zentra_otel_posthog.insights import product
-from zentra_otel_posthog.inspector import figures, spools, views
+from zentra_otel_posthog.inspector import charts, figures, spools, views
 from zentra_otel_posthog.inspector.arrivals import parsed
 from zentra_otel_posthog.inspector.cohorts import cohorts
 from zentra_otel_posthog.inspector.flags import Flag, FlagError, Flags
@@ -26,6 +26,7 @@ from zentra_otel_posthog.inspector.stream import Stream
 from zentra_otel_posthog.inspector.views import Scope
 
 _LIMIT_MAX: Final = 1_000
+_CHART_WIDTH_MAX: Final = 4_000  # pixels
 _PERIODS_MAX: Final = 52
 _WINDOW_MAX: Final = 3_650  # days
 _FUNNEL: Final = "payment.pending,payment.completed"
@@ -117,7 +118,12 @@ class Api:
 
     def _trends(self, request: Request) -> Response:
         interval = choice(request, "interval", figures.INTERVALS, "day")
-        return answered(figures.trends(self._store, _scope(request), interval))
+        trends = figures.trends(self._store, _scope(request), interval)
+        if request.query_params.get("charts_width"):
+            width = limit(request, "charts_width", most=_CHART_WIDTH_MAX)
+            texts = {**trends, "buckets": [bucket.isoformat() for bucket in trends["buckets"]]}
+            trends["charts"] = charts.draw(texts, interval, width)
+        return answered(trends)
 
     def _cohorts(self, request: Request) -> Response:
         return answered(cohorts(self._store, _scope(request), product().cohorts))

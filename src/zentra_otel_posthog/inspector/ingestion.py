@@ -37,7 +37,8 @@ _JSON: Final = "application/json"
 _Judged: TypeAlias = tuple[Verdict, list[tuple[Arrival, Event]]]
 _Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
-# What posthog-js is told to do: send events, and fetch nothing that is not here (recorder, surveys, web vitals).
+# What posthog-js is told to do: send events, and fetch nothing that is not here (recorder, web vitals). Nothing is said
+# of surveys: it fetches their script even to learn that there are none (1.449).
 _BROWSER_CONFIG: Final = {
     "supportedCompression": ["gzip", "gzip-js"],
     "hasFeatureFlags": True,
@@ -49,7 +50,6 @@ _BROWSER_CONFIG: Final = {
     "elementsChainAsString": True,
     "sessionRecording": False,
     "heatmaps": False,
-    "surveys": False,
     "conversations": False,
     "productTours": False,
     "logs": {"captureConsoleLogs": False},
