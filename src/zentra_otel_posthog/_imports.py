@@ -110,5 +110,5 @@ def why_missing(module: str) -> str | None:
             pass
         path = getattr(sys.modules.get(package), "__path__", ()) if package else sys.path[:1]
         siblings = [sibling.name for sibling in pkgutil.iter_modules(path)]
-        return f"there is no module {name!r}; {nearest(last, siblings)}"
+        return f"there is no module {name!r}" + (f"; {nearest(last, siblings)}" if siblings else "")
     return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
@@ -42,6 +43,8 @@ _CAPTURE_MODES: Final = {"legacy": "v0", "analytics_v1": "v1"}
 # Read where capture V1 is on and our own variable is not set (posthog.capture_compression).
 _OFFICIAL_COMPRESSION: Final = "POSTHOG_CAPTURE_COMPRESSION"
 _COMPRESSIONS: Final = {"identity": "none"}
+_NO_NUMBER: Final = re.compile(r"Expected `(int|float)`, got")  # msgspec's words; a number out of bounds has others
+_NUMBERS: Final = {"int": "whole number, as in 100", "float": "number, as in 2.5"}
 
 
 class SettingsError(ValueError):
@@ -286,6 +289,8 @@ def _checked(name: str, value: object, source: str, variable: str | None = None)
             raise SettingsError(f"{setting}: choose one of {', '.join(get_args(field_type))}") from None
         if field_type is bool:
             raise SettingsError(f"{setting}: choose true or false") from None
+        if (expected := _NO_NUMBER.match(str(error))) is not None:
+            raise SettingsError(f"{setting}: give a {_NUMBERS[expected[1]]}") from None
         raise SettingsError(f"{setting}: {error}") from None
 
 

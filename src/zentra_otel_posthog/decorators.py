@@ -120,6 +120,8 @@ class Decorator:
             ValueError: A path or a property cannot exist.
         """
         function = wrapped.__func__ if isinstance(wrapped, (classmethod, staticmethod)) else wrapped
+        if isinstance(function, str):
+            raise TypeError(f"options have names: @payment(distinct_id={function!r}) instead of @payment({function!r})")
         if isinstance(function, type) or not callable(function):
             raise TypeError(f"{wrapped!r} is no function: decorate the function or method itself")
         label = _label(function)

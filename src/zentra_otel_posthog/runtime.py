@@ -20,7 +20,7 @@ from zentra_otel_posthog.sanitize.identifiers import IdentifierGate
 _logger = logging.getLogger("zentra_otel_posthog")
 
 _EXIT_TIMEOUT: Final = 2.0  # seconds; what is not delivered by then stays in the spool for the next process
-_DECLARED_IN_SETTINGS: Final = "the settings' [[event]]"
+_DECLARED_IN_SETTINGS: Final = "the settings"
 
 
 class Runtime:

@@ -58,6 +58,11 @@ _GAUGES: Final = {
 }
 
 _SERIES_MAX: Final = 2000  # of one metric, as OpenTelemetry's SDKs bound it; names may come from an application's data
+# What an application itself does amiss; a wrong name is not told, since it may have been made of a customer's data.
+_EXPLAINED: Final = {
+    "event_name": "a name is not noun.verb, as in checkout.completed, or tells of a customer",
+    "unknown_tenant": "a tenant has no project",
+}
 OTHER: Final = "(other)"
 """Stands for the names past that bound."""
 
@@ -110,7 +115,8 @@ def lost(reason: str, count: int = 1) -> None:
         first = (reason,) not in totals(LOST)
         add(LOST, reason, count=count)
         if first:
-            _logger.warning("captures are being lost: %s (metric %s goes on counting)", reason, LOST)
+            explained = f", {_EXPLAINED[reason]}" if reason in _EXPLAINED else ""
+            _logger.warning("captures are being lost: %s%s (metric %s goes on counting)", reason, explained, LOST)
 
 
 def internal_error(step: str, error: Exception) -> None:

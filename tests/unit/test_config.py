@@ -44,14 +44,17 @@ VALUES: dict[str, tuple[list[tuple[Any, Any]], list[tuple[Any, str]]]] = {
     "spool_dir": ([("/var/spool", "/var/spool"), ("spool", "spool")], []),
     "spool_max_bytes": (
         [(1 << 20, 1 << 20), (1 << 40, 1 << 40)],
-        [((1 << 20) - 1, ">= 1048576"), (-1, ">="), ("big", "int")],
+        [((1 << 20) - 1, ">= 1048576"), (-1, ">="), ("big", "whole number")],
     ),
-    "flush_at": ([(1, 1), (5000, 5000)], [(0, ">= 1"), (-5, ">= 1"), ("often", "int"), ("1.5", "int")]),
+    "flush_at": (
+        [(1, 1), (5000, 5000)],
+        [(0, ">= 1"), (-5, ">= 1"), ("often", "whole number"), ("1.5", "whole number")],
+    ),
     "flush_interval": (
         [(0.5, 0.5), (60, 60.0)],
-        [(0, "> 0"), (-1.5, "> 0"), ("nan", "> 0"), ("soon", "float"), ("inf", "<="), (1e11, "<=")],
+        [(0, "> 0"), (-1.5, "> 0"), ("nan", "> 0"), ("soon", "give a number"), ("inf", "<="), (1e11, "<=")],
     ),
-    "max_retries": ([(0, 0), (3, 3)], [(-1, ">= 0"), ("never", "int")]),
+    "max_retries": ([(0, 0), (3, 3)], [(-1, ">= 0"), ("never", "whole number")]),
     "compression": (
         [("none", "none"), ("GZIP", "gzip"), ("identity", "none")],
         [("zip", "choose one of none, gzip"), ("GZIP!", "choose one of")],

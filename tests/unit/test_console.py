@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from zentra_otel_posthog import PaymentCompleted, capture, configure, flush, identify, shutdown
-from zentra_otel_posthog.delivery import Capture, ConsoleSink
+from zentra_otel_posthog import PaymentCompleted, capture, configure, flush, identify, payment, shutdown, telemetry
+from zentra_otel_posthog.delivery import Capture, ConsoleSink, console
 
 MOMENT = datetime(2026, 11, 2, 10, 0, 0, 123456, UTC)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_to_tell() -> None:
+    console._told.update(Counter(telemetry.totals(telemetry.REFUSED)) - console._told)
 
 
 class Terminal(io.StringIO):
@@ -73,3 +79,21 @@ def test_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b" not in written({"n": "\x1b[31m"}, Terminal()).partition("n=")[2].removeprefix("\x1b[0m")
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b" not in written({"n": 1}, Terminal())
+
+
+@payment
+def charge(customer_id: str, amount_minor: object, currency: str, method: str) -> None: ...
+
+
+def test_what_is_left_out(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line says what was kept back of its event and by which rule, also the first, and never the value."""
+    monkeypatch.setenv("ZENTRA_POSTHOG_SINK", "console")
+    capture("basket.closed", distinct_id="ada@example.com", properties={"note": "ada@example.com", "items": 3})
+    charge("usr_1", 12.5, "NGN", "card")
+    charge("usr_1", 125_000, "NGN", "card")
+    first, pending, completed, *later = capsys.readouterr().err.splitlines()
+
+    assert first.endswith(" basket.closed nobody items=3 left out: note (email), distinct_id (email)")
+    assert pending.endswith(" payment.pending usr_1 currency=NGN method=card")
+    assert completed.endswith(" payment.completed usr_1 currency=NGN method=card left out: amount_minor (minor_units)")
+    assert not any("left out" in line for line in later)

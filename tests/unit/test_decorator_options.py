@@ -137,7 +137,7 @@ def test_a_hint_that_does_not_resolve_checks_nothing() -> None:
 
 NOT_DECORATED: dict[str, tuple[Any, str]] = {
     "class": (Amount, "is no function: decorate the function or method itself"),
-    "text": ("customer_id", "'customer_id' is no function"),
+    "text": ("customer_id", "options have names: @payment(distinct_id='customer_id')"),
     "property": (property(lambda self: 1), "is no function"),
     "class method of a class": (classmethod(Amount), "is no function"),  # type: ignore[arg-type]
     "unreadable signature": (Unreadable(), "Unreadable cannot be decorated: its signature cannot be read"),

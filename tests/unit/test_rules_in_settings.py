@@ -93,7 +93,7 @@ def test_any_table(table: object) -> None:
 @pytest.fixture
 def basket() -> Iterator[str]:
     yield "basket.paid"
-    events.forget("the settings' [[event]]")
+    events.forget("the settings")
 
 
 def test_an_event_of_the_same_file(basket: str) -> None:

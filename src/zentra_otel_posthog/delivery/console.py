@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TextIO
 
 import msgspec
 
+from zentra_otel_posthog import telemetry
 from zentra_otel_posthog.delivery.capture import Capture
 
 # The same with every capture; who reads along wants what differs.
 _LEFT_OUT: Final = frozenset(
     {"$lib", "$lib_version", "$geoip_disable", "$is_server", "$ignore_sent_at", "$process_person_profile", "$span_id"}
 )
+# How much of what was kept back stands on the terminal already. Not a sink's own: where no configure() was called, the
+# first event makes the sink, when its values are judged already.
+_told: Final[Counter[tuple[str, ...]]] = Counter()
 _BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 
 
@@ -23,7 +28,10 @@ class ConsoleSink:
 
     ::
 
-        12:43:22.553 payment.completed usr_1 amount_minor=125000 currency=NGN method=card $groups.tenant=acme
+        12:43:22.553 payment.completed usr_1 amount_minor=125000 method=card left out: currency (currency)
+
+    The end says what the sanitizer kept back of the event, and by which rule; with several threads at once it may stand
+    with another event of the same name.
 
     In colour on a terminal, unless ``NO_COLOR`` is set (https://no-color.org).
 
@@ -42,8 +50,10 @@ class ConsoleSink:
         nobody = capture.properties.get("$process_person_profile") is False
         person = "nobody" if nobody else _shown(capture.distinct_id)
         pairs = (f"{dim}{name}={plain}{_shown(value)}" for name, value in _flat(capture.properties))
+        left_out = ", ".join(f"{name} ({rule})" for name, rule in _kept_back(capture.event))
+        ending = f" {dim}left out:{plain} {left_out}" if left_out else ""
         # In one piece, so that threads do not write into each other's lines.
-        stream.write(f"{dim}{moment}{plain} {bold}{capture.event}{plain} {' '.join((person, *pairs))}\n")
+        stream.write(f"{dim}{moment}{plain} {bold}{capture.event}{plain} {' '.join((person, *pairs))}{ending}\n")
         stream.flush()
 
     def flush(self, timeout: float) -> bool:  # noqa: ARG002  the sink's protocol
@@ -53,6 +63,14 @@ class ConsoleSink:
     def shutdown(self, timeout: float) -> bool:  # noqa: ARG002  the sink's protocol
         """Return True: nothing waits."""
         return True
+
+
+def _kept_back(event: str) -> list[tuple[str, str]]:
+    """Return what was kept back of an event since the last one of its name: properties and rules."""
+    now = Counter(telemetry.totals(telemetry.REFUSED))
+    since = [key for key in now - _told if key[0] == event]
+    _told.update({key: now[key] - _told[key] for key in since})
+    return [(name, rule) for _, name, rule in since]
 
 
 def _flat(properties: Mapping[str, Any]) -> Iterator[tuple[str, object]]:

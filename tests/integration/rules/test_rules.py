@@ -245,7 +245,7 @@ class TestNotWrapped:
         [
             ("bazaar.paymnts", "there is no module 'bazaar.paymnts'; did you mean 'payments'?"),
             ("bazaar.rails.bank", "there is no module 'bazaar.rails'; there are: payments"),
-            ("bazaar.payments.bank", "there is no module 'bazaar.payments.bank'; there are none"),
+            ("bazaar.payments.bank", "there is no module 'bazaar.payments.bank'"),
         ],
     )
     def test_a_module_that_is_not_there(
