@@ -3,7 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all lint format bench wheel clean
+NPM := examples/bank/storefront tests/e2e
+
+.PHONY: demo test test-all e2e npm lint format bench wheel clean
 
 demo: $(VENV)/.demo  ## run a small bank with seeded customers and show what PostHog gets
 	$(BIN)/zentra-otel-posthog demo
@@ -11,8 +13,11 @@ demo: $(VENV)/.demo  ## run a small bank with seeded customers and show what Pos
 test: $(VENV)/.dev  ## the default suite, under three minutes
 	$(BIN)/python -m pytest -n 2
 
-test-all: $(VENV)/.dev  ## the default suite and the long tests
+test-all: $(VENV)/.dev npm  ## the default suite and the long tests, those of ``e2e`` among them
 	$(BIN)/python -m pytest -n 2 -m ''
+
+e2e: $(VENV)/.dev npm  ## the storefront, the inspector and PostHog's SDKs; needs Chromium and npm, and skips what it lacks
+	$(BIN)/python -m pytest -n 2 -m '' tests/e2e
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -31,7 +36,7 @@ wheel: $(VENV)/.dev
 	$(BIN)/python -m build --outdir dist .
 
 clean:
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(NPM:=/node_modules) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/.demo $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed: make PYTHON=python3.11")'
@@ -39,3 +44,9 @@ $(VENV)/.demo $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
 	touch $@
+
+npm: $(NPM:=/node_modules)
+
+$(NPM:=/node_modules): %/node_modules: %/package.json
+	@if command -v npm > /dev/null; then npm install --silent --ignore-scripts --no-audit --no-fund --prefix $* && touch $@; \
+	else echo "There is no npm: tests that need the packages of $*/package.json are skipped."; fi

@@ -1,5 +1,5 @@
 // All that this page tells PostHog passes through here: page views, who the customer is by the bank's own id, and that
-// somebody is about to pay. Nothing that is typed into a form does.
+// somebody begins to pay. Nothing that is typed into a form does.
 
 const DIST = "/storefront/node_modules/posthog-js/dist";
 
@@ -48,6 +48,8 @@ export function forget() {
   posthog?.reset();
 }
 
-export function paymentStarted(method, amountMinor) {
-  posthog?.capture("checkout.started", { method, amount_minor: amountMinor, currency: "NGN" });
+// Not at the click: what happens milliseconds before the bank's own events is theirs to tell. A browser's events are
+// moved by how long they took to arrive, which may be more.
+export function checkoutStarted(method) {
+  posthog?.capture("checkout.started", { method, currency: "NGN" });
 }

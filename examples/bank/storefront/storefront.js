@@ -32,6 +32,7 @@ const because = (code) => REASONS[code] ?? (code ?? "no reason was given").repla
 
 let account = null; // as the bank last told it
 let poll = null;
+let begun = false; // to fill in the pay form
 
 class Refused extends Error {}
 
@@ -93,7 +94,7 @@ async function enter(customerId, greeting) {
   analytics.identify(customerId);
   await refresh();
   show();
-  say(greeting, "completed");
+  greet(greeting, "completed");
 }
 
 function show() {
@@ -102,8 +103,17 @@ function show() {
   find("customer").hidden = find("log-out").hidden = !known;
 }
 
+// Says it and goes to the title of what is shown now: what had the focus is hidden.
+function greet(text, tone) {
+  document.querySelector("main > :not([hidden]) h1").focus();
+  say(text, tone);
+}
+
 async function refresh() {
-  account = await ask("/account");
+  const customer = sessionStorage.getItem(CUSTOMER);
+  const answer = await ask("/account");
+  if (sessionStorage.getItem(CUSTOMER) !== customer) return; // who asked has left
+  account = answer;
   find("balance").textContent = naira(account.balance_minor);
   find("tier").textContent = account.tier.replace("tier_", "");
   find("limit").textContent = naira(account.payment_limit_minor);
@@ -120,10 +130,9 @@ async function settled() {
   try {
     await refresh();
   } catch {
-    poll = setTimeout(settled, POLL);
-    return;
+    if (account) poll = setTimeout(settled, POLL);
   }
-  const done = account.payments.find((one) => waiting.has(one.payment_id) && one.status !== "pending");
+  const done = account?.payments.find((one) => waiting.has(one.payment_id) && one.status !== "pending");
   if (done) sayPayment(done);
 }
 
@@ -170,19 +179,25 @@ function showMethod() {
   form.source.value = "";
 }
 
+function begin() {
+  if (!begun) analytics.checkoutStarted(find("pay").elements.method.value);
+  begun = true;
+}
+
 function choose(method, source, amount) {
   const form = find("pay").elements;
   form.method.value = method;
   showMethod();
   form.source.value = source;
+  begin();
   if (amount) form.amount.value = amount;
   showAmount();
   find("pay-button").focus();
 }
 
 const FAILURES = {
-  card: () => choose("card", "5060990000000000"),
-  bank: () => choose("bank", "0000000000"),
+  card: () => choose("card", "5060990000000000", 2500),
+  bank: () => choose("bank", "0000000000", 2500),
   funds: () => choose("wallet", "08030000000", Math.floor(account.balance_minor / 100) + 1),
   limit: () => choose("wallet", "08030000000", account.payment_limit_minor / 100 + 1),
 };
@@ -210,7 +225,7 @@ onSubmit("verify", "Checking…", async (form, { bvn, passport }) => {
 
 onSubmit("pay", "Paying…", async (form, { method, source }) => {
   const amount_minor = amountMinor();
-  analytics.paymentStarted(method, amount_minor);
+  begun = false;
   say("Paying…", "pending");
   const order = { method, amount_minor, currency: "NGN", source: source.replaceAll(" ", "") };
   const paid = await ask("/payments", order);
@@ -236,10 +251,13 @@ find("log-out").addEventListener("click", () => {
   clearTimeout(poll);
   account = null;
   show();
-  say("You are logged out.");
+  greet("You are logged out.");
 });
 
-find("pay").elements.amount.addEventListener("input", showAmount);
+find("pay").addEventListener("input", () => {
+  showAmount();
+  begin();
+});
 for (const method of find("pay").elements.method) method.addEventListener("change", showMethod);
 for (const button of document.querySelectorAll("[data-failure]")) {
   button.addEventListener("click", () => FAILURES[button.dataset.failure]());
