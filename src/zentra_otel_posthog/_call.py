@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 from opentelemetry import context as otel_context
-from opentelemetry.trace import Span, Status, StatusCode, get_current_span, set_span_in_context
+from opentelemetry.trace import INVALID_SPAN, Span, Status, StatusCode, get_current_span, set_span_in_context
 
 from zentra_otel_posthog import _outcome, _provider, identity, runtime, telemetry
 from zentra_otel_posthog._binding import Read
@@ -103,13 +103,14 @@ class Call:
         self._token: Any = None
         # Read once and handed on: the SDK looks it up four times for a span that is started without it.
         context = otel_context.get_current()
-        self._subject = identity.current(context)
+        surrounding = get_current_span(context)
+        self._subject = identity.current(context, surrounding)
         self._properties: dict[str, Any] = {}
         self._read(plan.entry, None)
         self._span: Span = _provider.start_span(plan.span_name, context)
         self._origin = Origin.of(self._span)
         self._position = _OWN_POSITIONS
-        if self._origin.span_id == get_current_span(context).get_span_context().span_id:
+        if surrounding is not INVALID_SPAN and self._origin.span_id == surrounding.get_span_context().span_id:
             # No span of the call's own: a tracer that makes none hands out the caller's, which other calls share.
             self._position = random_position()
         # Without a provider there is no span to make current, and the caller's must stay.
@@ -147,7 +148,7 @@ class Call:
         except Exception as error:
             telemetry.internal_error("end of a decorated call", error)
         finally:
-            self._end()
+            _provider.end(self._span)
 
     def raised(self, error: BaseException) -> None:
         """End the call with what the function raised."""
@@ -160,7 +161,7 @@ class Call:
         except Exception as internal:
             telemetry.internal_error("end of a decorated call", internal)
         finally:
-            self._end()
+            _provider.end(self._span)
 
     def _detach(self) -> None:
         if self._token is not None:
@@ -194,29 +195,29 @@ class Call:
 
     def _read(self, moment: Moment, result: object) -> None:
         """Read the properties, normalised, and who the call is about."""
+        args, kwargs, properties = self._args, self._kwargs, self._properties
         for name, read, normalise in moment.properties:
             try:
-                if (value := read(self._args, self._kwargs, result)) is not None:
-                    self._properties[name] = normalise(value)
+                if (value := read(args, kwargs, result)) is not None:
+                    properties[name] = normalise(value)
             except Refused as refusal:
                 telemetry.refused(self._plan.owner(name), name, refusal.rule)
             except Exception:
                 # The application's own property or callable: a value that cannot be had is a value left out.
                 telemetry.refused(self._plan.owner(name), name, "unreadable")
         distinct_id = tenant = None
-        if moment.distinct_id is not None:
-            distinct_id = self._read_identity("distinct_id", moment.distinct_id, result)
-        if moment.tenant is not None:
-            tenant = self._read_identity("tenant", moment.tenant, result)
+        try:
+            if moment.distinct_id is not None:
+                distinct_id = moment.distinct_id(args, kwargs, result)
+        except Exception:
+            telemetry.refused(self._plan.completed.name, "distinct_id", "unreadable")
+        try:
+            if moment.tenant is not None:
+                tenant = moment.tenant(args, kwargs, result)
+        except Exception:
+            telemetry.refused(self._plan.completed.name, "tenant", "unreadable")
         if distinct_id is not None or tenant is not None:
             self._subject = identity.about(Identity(distinct_id, None, tenant), self._subject)
-
-    def _read_identity(self, name: str, read: Read, result: object) -> object:
-        try:
-            return read(self._args, self._kwargs, result)
-        except Exception:
-            telemetry.refused(self._plan.completed.name, name, "unreadable")
-            return None
 
     def _note(self, error: BaseException) -> None:
         """Give tracing the failure: its type; its message and stack only where the settings say so."""
@@ -226,9 +227,6 @@ class Call:
             self._span.record_exception(error)
             description = f"{error_type}: {error}"
         self._span.set_status(Status(StatusCode.ERROR, description))
-
-    def _end(self) -> None:
-        _provider.end(self._span)
 
 
 class NoCall:

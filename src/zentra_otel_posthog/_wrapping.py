@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
 import sys
@@ -100,8 +99,10 @@ _Drive = Callable[[_Body, Begin], Any]
 def _started(drive: _Drive, body: Any, start: Begin, call: Call | NoCall = NO_CALL) -> Any:
     driver = drive(_Body(body, call), start)
     # Its own name is what a warning, a task or a debugger shows.
-    with contextlib.suppress(AttributeError):
+    try:  # noqa: SIM105  suppress() takes 0.3 µs of each coroutine
         driver.__name__, driver.__qualname__ = body.__name__, body.__qualname__
+    except AttributeError:
+        pass
     return driver
 
 

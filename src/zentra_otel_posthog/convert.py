@@ -7,8 +7,9 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+import msgspec
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Span
 
@@ -35,7 +36,7 @@ _CONSTANT: Final[Mapping[str, Any]] = {
 }
 
 
-class Origin(NamedTuple):
+class Origin(msgspec.Struct, frozen=True):
     """Where an event came from.
 
     Args:
@@ -131,7 +132,7 @@ def convert(
         A capture of which every part has passed the sanitizer.
     """
     name = schema.name
-    named = subject.person
+    named = subject.claimed_id if subject.distinct_id is None else subject.distinct_id
     person = gate.distinct_id(name, named) if named is not None else None
     captured = {**properties, **_CONSTANT}
     if subject.answers and person is not None and (answers := subject.answers.get(person)):

@@ -142,8 +142,8 @@ def _capture(
         telemetry.lost("event_name")
         return None
     context = get_current()
-    subject = identity.about(Identity(distinct_id, tenant=tenant), identity.current(context))
     span = trace.get_current_span(context)
+    subject = identity.about(Identity(distinct_id, tenant=tenant), identity.current(context, span))
     completed = identity.with_common(subject, values)
     clean = clean_properties(schema, completed)
     own = None if span.is_recording() else _provider.start_span(schema.name, context)

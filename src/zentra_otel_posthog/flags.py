@@ -26,6 +26,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
@@ -227,7 +228,7 @@ def _spool_exposure(message: dict[str, Any]) -> None:
         origin = Origin.of(trace.get_current_span())
         uuid = origin.uuid(random_position(), schema.name)
         # Without what was answered before: an exposure is about one flag.
-        alone = subject._replace(answers=None)
+        alone = msgspec.structs.replace(subject, answers=None)
         captured = convert(schema, properties, alone, origin, uuid, time.time_ns(), gate)
         runtime.current().append(captured)
     except Exception as error:

@@ -8,11 +8,13 @@ import sys
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
+import msgspec
+from msgspec.structs import astuple, replace
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import get_current_span
+from opentelemetry.trace import Span, get_current_span
 
 # Span and event attributes. The first is the one that PostHog's own packages read and write.
 DISTINCT_ID: Final = "posthog.distinct_id"
@@ -24,7 +26,7 @@ _KEY: Final = otel_context.create_key("zentra-posthog-identity")
 _REQUEST: Final = otel_context.create_key("zentra-posthog-request")
 
 
-class Identity(NamedTuple):
+class Identity(msgspec.Struct, frozen=True):
     """Raw identity, as the application gave it; it passes the sanitizer before it leaves.
 
     Args:
@@ -108,10 +110,10 @@ class identify:  # noqa: N801  reads as the verb it is
         global ever_said  # noqa: PLW0603  of the process
         ever_said = True
         context = otel_context.get_current()
-        inner = about(self._given, from_context(context))._replace(sequence=next(_sequence))
+        inner = replace(about(self._given, from_context(context)), sequence=next(_sequence))
         if flags_used:
             # Of its own: what is answered in the block ends with it.
-            inner = inner._replace(answers={one: dict(found) for one, found in list((inner.answers or {}).items())})
+            inner = replace(inner, answers={one: dict(found) for one, found in list((inner.answers or {}).items())})
         if _REQUEST in context:
             # The block has it now. An inner block about another person must not get this request's session again.
             context = otel_context.set_value(_REQUEST, NOBODY, context)
@@ -148,8 +150,10 @@ def about(given: Identity, surrounding: Identity) -> Identity:
         and given.session_id is not None
         and not _same(given.session_id, surrounding.session_id)
     ):
-        surrounding = surrounding._replace(window_id=None)
-    return Identity(*(own if own is not None else around for own, around in zip(given, surrounding, strict=True)))  # type: ignore[arg-type]  # field by field
+        surrounding = replace(surrounding, window_id=None)
+    return Identity(
+        *[around if own is None else own for own, around in zip(astuple(given), astuple(surrounding), strict=True)]
+    )
 
 
 def _same(one: object, other: object) -> bool:
@@ -217,13 +221,15 @@ def with_common(surrounding: Identity, properties: Mapping[str, Any]) -> Mapping
     return {**properties, **common} if common else properties
 
 
-def current(context: Context) -> Identity:
+def current(context: Context, span: Span | None = None) -> Identity:
     """Return who an event recorded now is about: what the current span notes, else what ``from_context`` says.
 
     Args:
         context: The current OpenTelemetry context.
+        span: Its span, where the caller has it at hand.
     """
-    span = get_current_span(context)
+    if span is None:
+        span = get_current_span(context)
     surrounding = from_context(context)
     if span.is_recording() and (attributes := getattr(span, "attributes", None)):
         return noted_on(attributes, surrounding)
