@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from zentra_otel_posthog import runtime, telemetry
+from zentra_otel_posthog import events, runtime, telemetry
+
+
+@pytest.fixture
+def declarations() -> Iterator[None]:
+    """Put the tracking plan back as it was."""
+    before = dict(events._registry)
+    yield
+    events._registry.clear()
+    events._registry.update(before)
 
 
 @pytest.fixture(autouse=True)

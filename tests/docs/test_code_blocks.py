@@ -14,14 +14,13 @@ from opentelemetry.sdk.trace import TracerProvider
 from tests.docs.markdown_blocks import PAGES, Block, blocks_of
 from tests.docs.reader import PRELUDES, Reader, prelude
 
-from zentra_otel_posthog import ZentraInstrumentor, events, identity
+from zentra_otel_posthog import ZentraInstrumentor, identity
 from zentra_otel_posthog.inspector import Receiver
 
 
 @pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _alone(declarations: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Keep a page's events and rules out of other tests, and its examples' hosts out of reach."""
-    before = dict(events._registry)
     resolve = socket.getaddrinfo
 
     def resolve_loopback(host: Any, *arguments: Any, **options: Any) -> Any:
@@ -37,8 +36,6 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     instrumentor = ZentraInstrumentor()
     if instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.uninstrument()
-    events._registry.clear()
-    events._registry.update(before)
 
 
 @pytest.fixture

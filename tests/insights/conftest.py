@@ -8,16 +8,11 @@ from pathlib import Path
 import pytest
 from tests.insights.project import KEY, SMALL, Project
 
-from zentra_otel_posthog import events
 from zentra_otel_posthog.inspector import PrivateApi
 
 
 @pytest.fixture(autouse=True)
-def _declared() -> Iterator[None]:
-    before = dict(events._registry)
-    yield
-    events._registry.clear()
-    events._registry.update(before)
+def _declared(declarations: None) -> None: ...
 
 
 @pytest.fixture

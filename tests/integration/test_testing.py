@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from zentra_otel_posthog import capture, events, payment, runtime
+from zentra_otel_posthog import capture, payment, runtime
 from zentra_otel_posthog.config import SettingsError
 from zentra_otel_posthog.delivery import Capture
 from zentra_otel_posthog.testing import captured_events
+
+pytestmark = pytest.mark.usefixtures("declarations")
 
 FILE = """
 disabled = false
@@ -27,14 +28,6 @@ refused_keys = ["note"]
 
 @payment
 def charge(customer_id: object, amount_minor: int) -> None: ...
-
-
-@pytest.fixture(autouse=True)
-def _declared() -> Iterator[None]:
-    before = dict(events._registry)
-    yield
-    events._registry.clear()
-    events._registry.update(before)
 
 
 def test_blocks_do_not_see_each_other() -> None:

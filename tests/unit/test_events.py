@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +29,7 @@ PLAN: dict[str, tuple[str, dict[str, str], set[str]]] = {  # event: its class, i
 ORIGIN = "a test's file"
 
 
-@pytest.fixture(autouse=True)
-def registry() -> Iterator[None]:
-    """Put the tracking plan back as it was."""
-    before = dict(events._registry)
-    yield
-    events._registry.clear()
-    events._registry.update(before)
+pytestmark = pytest.mark.usefixtures("declarations")
 
 
 def kinds_of(schema: EventSchema) -> dict[str, str]:

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from zentra_otel_posthog import events
 from zentra_otel_posthog.cli import main
 from zentra_otel_posthog.config import load
 from zentra_otel_posthog.delivery import project_folders
@@ -47,11 +46,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, receiver: Receiver) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _declared() -> Iterator[None]:
-    before = dict(events._registry)
-    yield
-    events._registry.clear()
-    events._registry.update(before)
+def _declared(declarations: None) -> None: ...
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ VALUES = ("ada.obi@example.com", "+2348031234567", "support@zentra.example", "qu
 
 
 @pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def counted(declarations: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An application whose events were partly refused, as the account of its spool tells."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
@@ -45,10 +44,6 @@ def counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     (folder,) = project_folders(load())
     folder.mkdir(parents=True)
     Account(folder).save()
-    before = dict(events._registry)
-    yield
-    events._registry.clear()
-    events._registry.update(before)
 
 
 def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
