@@ -102,9 +102,12 @@ async function projects() {
   at("project").value = chosen;
 }
 
+/** Say what arrived since the last time; it may have been a new project's. */
 function say() {
-  if (unsaid && !document.hidden) at("said").textContent = `${plural(unsaid, "event")} arrived`;
+  if (unsaid === 0) return;
+  if (!document.hidden) at("said").textContent = `${plural(unsaid, "event")} arrived`;
   unsaid = 0;
+  projects().catch(trouble);
 }
 
 function start() {

@@ -1,6 +1,6 @@
 /** One event, in full. Beside the list on a wide screen, over it on a narrow one. */
 
-import { h, replace, table } from "./elements.js";
+import { copyButton, h, replace, table } from "./elements.js";
 import { clock, day, duration, short, text } from "./format.js";
 import { href } from "./route.js";
 
@@ -9,6 +9,7 @@ const NARROW = matchMedia("(max-width: 1000px)");
 /** Show an event; `close` is called when it is closed, `enter` puts the focus into it. */
 export function openDetail(event, { close, enter = false }) {
   const dialog = document.getElementById("detail");
+  const payload = JSON.stringify(event, null, 2);
   const name = h("h2", { id: "detail-name", tabindex: -1 }, event.event);
   replace(dialog,
     h("div", { class: "bar-top" }, name, h("button", { type: "button", class: "quiet", click: () => dialog.close() }, "Close")),
@@ -16,8 +17,8 @@ export function openDetail(event, { close, enter = false }) {
     values("Properties", event.properties),
     values("Person properties", { ...event.set_once, ...event.set }),
     values("Groups", event.groups),
-    h("details", { "data-key": "payload" }, h("summary", {}, "Payload"),
-      h("div", { class: "scroll", role: "region", "aria-label": "Payload", tabindex: 0 }, h("pre", {}, JSON.stringify(event, null, 2)))));
+    h("details", { "data-key": "payload" }, h("summary", {}, "Payload"), copyButton(payload),
+      h("div", { class: "scroll", role: "region", "aria-label": "Payload", tabindex: 0 }, h("pre", {}, payload))));
   dialog.onclose = () => {
     replace(dialog);
     close();

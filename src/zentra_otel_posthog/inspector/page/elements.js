@@ -89,3 +89,12 @@ export function nothing(...words) {
 export function section(title, ...children) {
   return h("section", {}, h("h2", {}, title), children);
 }
+
+/** Make a button that puts a text on the clipboard. */
+export function copyButton(text) {
+  const button = h("button", { type: "button", click: async () => {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } }, "Copy");
+  return button;
+}

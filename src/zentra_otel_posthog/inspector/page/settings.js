@@ -1,16 +1,12 @@
 /** What to set, for whoever has sent nothing yet. */
 
-import { h } from "./elements.js";
+import { copyButton, h } from "./elements.js";
 
 export function settings() {
   const lines = `POSTHOG_HOST=${location.origin}\nPOSTHOG_API_KEY=phc_local`;
-  const copy = h("button", { type: "button", click: async () => {
-    await navigator.clipboard.writeText(lines);
-    copy.textContent = "Copied";
-  } }, "Copy");
   return h("section", { class: "empty" },
     h("h2", {}, "No events yet"),
     h("p", {}, "Point an application, an official SDK or posthog-js here with two lines, and use it:"),
-    h("div", { class: "lines" }, h("pre", {}, lines), copy),
+    h("div", { class: "lines" }, h("pre", {}, lines), copyButton(lines)),
     h("p", {}, "Or fill this page with a small bank and its customers: ", h("code", {}, "zentra-otel-posthog demo"), " with the two lines set."));
 }

@@ -35,8 +35,8 @@ function draw(answer) {
       ["95 % within", duration(latency.p95_seconds)],
     ].map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
     section("Spools", answer.spools.length === 0 ? nothing("Nothing waits.")
-      : table("Spools", ["Folder", { name: "Waiting", number: true }, { name: "Size", number: true }, "Since", "Held by", { name: "Dead letters", number: true }],
-        answer.spools.map((spool) => [h("code", {}, spool.folder), number(spool.events), size(spool.bytes), spool.oldest_at ? minute(spool.oldest_at) : "–", spool.held_by ?? "nobody", number(spool.dead_letters)]))),
+      : table("Spools", ["Folder", "Tenant", { name: "Waiting", number: true }, { name: "Size", number: true }, "Since", "Held by", { name: "Dead letters", number: true }],
+        answer.spools.map((spool) => [h("code", {}, spool.folder), spool.tenant ?? "", number(spool.events), size(spool.bytes), spool.oldest_at ? minute(spool.oldest_at) : "–", spool.held_by.map((pid) => `process ${pid}`).join(", ") || "nobody", number(spool.dead_letters)]))),
     section("Requests", answer.requests.length === 0 ? nothing("None yet.")
       : table("Requests", ["Path", { name: "Status", number: true }, { name: "Count", number: true }], answer.requests.map((row) => [row.path, row.status, number(row.count)]))),
   ];
