@@ -34,8 +34,13 @@ def _customer(chance: random.Random, who: str, begin: datetime, now: datetime) -
     common = {"platform": chance.choice(("ios", "android", "web")), "$groups": {"tenant": "acme"}}
     browser = {"$lib": "web", "$session_id": session, "$current_url": f"http://127.0.0.1:8000{chance.choice(_PAGES)}"}
     yield made("$pageview", who, browser, at - timedelta(seconds=40))
+    person = {
+        "$set": {"platform": common["platform"], "user_tier": chance.choice(("tier_1", "tier_1", "tier_2", "tier_3"))}
+    }
     signed_up = {"channel": chance.choice(("organic", "ads", "friend")), "$session_id": session, **_trace(chance)}
-    yield made("user.signed_up", who, {**common, **signed_up, "$set_once": {"channel": signed_up["channel"]}}, at)
+    yield made(
+        "user.signed_up", who, {**common, **signed_up, **person, "$set_once": {"channel": signed_up["channel"]}}, at
+    )
     while (at := at + timedelta(hours=chance.expovariate(1 / 120))) < now - timedelta(minutes=1):
         session, trace = _uuid7(chance, at), _trace(chance)
         visit = {**common, "$session_id": session, **trace}

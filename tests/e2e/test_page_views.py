@@ -105,8 +105,8 @@ def test_the_funnel_shows_the_apis_numbers(page: Page, filled: Inspector) -> Non
         assert [row[:-1] for row in table] == [
             [row["breakdown"] or "none", *map(str, row["counts"]), percent(row["conversion"])] for row in parts
         ]
-    page.get_by_role("combobox", name="By").fill("method")
-    page.get_by_role("combobox", name="By").press("Enter")
+    page.get_by_role("combobox", name="Broken down by").fill("method")
+    page.get_by_role("combobox", name="Broken down by").press("Enter")
     expect(page.get_by_role("region", name="Funnel by method")).to_be_visible()
     page.get_by_role("combobox", name="Step 1").select_option("$pageview")
     first = filled.get("/funnel", steps="$pageview,payment.pending,payment.completed", window_days=14)["rows"][0][

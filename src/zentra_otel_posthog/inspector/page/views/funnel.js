@@ -21,7 +21,7 @@ export const funnel = {
     let names = [];
     replace(place,
       h("form", { class: "controls", "aria-label": "Funnel", submit: (event) => event.preventDefault() }, chain,
-        h("label", {}, h("span", {}, "By"), breakdown),
+        h("label", {}, h("span", {}, "Broken down by"), breakdown),
         h("datalist", { id: "breakdowns" }, BREAKDOWNS.map((name) => h("option", { value: name }))),
         h("label", {}, h("span", {}, "Days"), days)),
       found);

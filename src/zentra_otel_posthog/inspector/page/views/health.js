@@ -3,17 +3,17 @@
 import { ask, change } from "../api.js";
 import { answered, h, nothing, replace, section, table } from "../elements.js";
 import { duration, minute, number, size } from "../format.js";
-import { scope } from "../route.js";
 
 export const health = {
   title: "Delivery",
   explains: "What arrived here, how long after it happened, and what still waits in spools.",
+  unscoped: true,
   show(place) {
     const found = h("div");
     const sure = h("dialog", { "aria-labelledby": "sure" }, h("h2", { id: "sure" }, "Forget every event?"),
       h("p", {}, "What is stored here is deleted. Spools and flags stay."),
       h("form", { method: "dialog" }, h("button", { value: "clear", class: "danger" }, "Forget them"), h("button", { value: "" }, "Keep them")));
-    const refresh = answered(found, () => ask("/health", scope()), draw);
+    const refresh = answered(found, () => ask("/health"), draw);
     sure.addEventListener("close", async () => {
       if (sure.returnValue !== "clear") return;
       await change("POST", "/clear");

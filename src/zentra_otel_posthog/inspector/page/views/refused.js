@@ -3,14 +3,14 @@
 import { ask } from "../api.js";
 import { answered, h, nothing, section, table } from "../elements.js";
 import { minute, number } from "../format.js";
-import { scope } from "../route.js";
 
 const COUNT = { name: "Count", number: true };
 
 export const refused = {
   title: "Refused",
   explains: "What did not leave the application, and what this server did not take. Names and counts, never a value.",
-  show: (place) => ({ refresh: answered(place, () => ask("/refused", scope()), draw) }),
+  unscoped: true,
+  show: (place) => ({ refresh: answered(place, () => ask("/refused"), draw) }),
 };
 
 function draw(answer) {

@@ -49,7 +49,7 @@ function draw(answer) {
       ["Failed", number(failed)],
       ["Failure rate", completed + failed ? percent(failed / (completed + failed)) : "–"],
       ...Object.entries(answer.volume).map(([currency, amounts]) => [`Volume ${currency}`, amount(amounts.reduce((sum, minor) => sum + minor, 0), currency)]),
-    ].map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+    ].map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", { class: value.length > 10 ? "long" : null }, value)))),
     chart(answer, "payments", "Payments", `${number(completed)} completed and ${number(failed)} failed over ${buckets.length} buckets`, SERIES.slice(0, 2)),
     chart(answer, "failure_rate", "Failure rate", `at last ${percent(rates.findLast((rate) => rate !== null))}`),
     chart(answer, "active_users", "Active users", `at most ${number(Math.max(...series.active_users))} in a bucket`),
