@@ -125,7 +125,7 @@ def test_pictures_for_the_docs(
     """Each picture shows a view with events in it, and is small enough to be kept."""
     inspector.send(*_MANY)
     with watched_page(
-        chromium, inspector, **{"viewport": {"width": 1280, "height": 800}, "locale": "en-GB", **options}
+        chromium, inspector, **{"viewport": {"width": 1120, "height": 640}, "locale": "en-GB", **options}
     ) as (page, _):
         go(page, place.format(busiest=busiest(_MANY)))
         picture = page.screenshot(path=_IMAGES / f"{name}.png")

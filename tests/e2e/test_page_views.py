@@ -241,6 +241,7 @@ def test_delivery_shows_what_arrived_and_can_forget_it(page: Page, filled: Inspe
     assert filled.get("/health")["stored"] == counted["stored"]
     page.get_by_role("button", name="Forget every event").click()
     page.get_by_role("button", name="Forget them").click()
+    expect(page.locator(".tiles dd").nth(1)).to_have_text("0")
     go(page, "stream")
     expect(page.locator(".empty")).to_be_visible()
 

@@ -8,5 +8,5 @@ export function settings() {
     h("h2", {}, "No events yet"),
     h("p", {}, "Point an application, an official SDK or posthog-js here with two lines, and use it:"),
     h("div", { class: "lines" }, h("pre", {}, lines), copyButton(lines)),
-    h("p", {}, "Or fill this page with a small bank and its customers: ", h("code", {}, "zentra-otel-posthog demo"), " with the two lines set."));
+    h("p", {}, "Or see a small bank and its customers: ", h("code", {}, "zentra-otel-posthog demo --inspect"), "."));
 }
