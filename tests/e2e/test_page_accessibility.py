@@ -125,8 +125,11 @@ def test_pictures_for_the_docs(
     """Each picture shows a view with events in it, and is small enough to be kept."""
     inspector.send(*_MANY)
     with watched_page(
-        chromium, inspector, **{"viewport": {"width": 1120, "height": 640}, "locale": "en-GB", **options}
+        chromium, inspector, **{"viewport": {"width": 1120, "height": 660}, "locale": "en-GB", **options}
     ) as (page, _):
         go(page, place.format(busiest=busiest(_MANY)))
+        expect(page.locator("#content")).to_contain_text("payment.completed" if place != "trends" else "Active users")
+        if name == "inspector-timeline":
+            page.locator("button.trace").first.click()
         picture = page.screenshot(path=_IMAGES / f"{name}.png")
         assert len(picture) < 150_000

@@ -1,6 +1,7 @@
 /** The inspector's API, and the stream that says when there is something new. */
 
 const ROOT = "/inspector/api";
+const PATIENCE = 15_000; // milliseconds for an answer, of a server that may have been stopped
 const RETRY = 2000; // milliseconds between two tries to reach a server that is gone
 
 /** The server cannot be reached. */
@@ -26,7 +27,7 @@ export async function change(method, path, body) {
 
 async function reach(url, options) {
   try {
-    return await fetch(url, options);
+    return await fetch(url, { ...options, signal: AbortSignal.timeout(PATIENCE) });
   } catch {
     throw new Unreachable("the inspector does not answer");
   }

@@ -23,7 +23,7 @@ const at = (id) => document.getElementById(id);
 let shown; // the view on the page: {refresh, every, keys?, arrived?}
 let newest = 0;
 let unsaid = 0;
-let timer = null;
+let refreshing = false;
 let again = false;
 
 /** Put the view of the address on the page. */
@@ -64,18 +64,16 @@ async function refresh() {
   }
 }
 
-/** Refresh now, and not again before the view's pause is over. */
+/** Refresh now, and not again before it is done and the view's pause is over: a slow server is not asked the faster. */
 async function refreshSoon() {
-  if (timer !== null) {
-    again = true;
-    return;
+  again = true;
+  if (refreshing) return;
+  refreshing = true;
+  while (again) {
+    again = false;
+    await Promise.all([refresh(), new Promise((over) => setTimeout(over, shown.every ?? 1000))]);
   }
-  again = false;
-  timer = setTimeout(() => {
-    timer = null;
-    if (again) refreshSoon();
-  }, shown.every ?? 1000);
-  await refresh();
+  refreshing = false;
 }
 
 function trouble(error) {
@@ -134,7 +132,7 @@ function start() {
   startTheme(at("theme"));
   startKeys({ views: Object.keys(VIEWS), shown: () => shown });
   listen({
-    up: () => { refresh(); projects().catch(trouble); },
+    up: () => { refreshSoon(); projects().catch(trouble); },
     down: () => trouble(new Unreachable()),
     flags: refreshSoon,
     arrived: ({ seq, count }) => {

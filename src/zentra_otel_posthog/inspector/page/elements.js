@@ -46,11 +46,14 @@ export function replace(place, ...children) {
 export function answered(place, load, draw, settle) {
   let drawn;
   let asked = 0;
+  let latest = 0;
   return async () => {
     const turn = ++asked;
     const answer = await load();
     const text = JSON.stringify(answer);
-    if (turn === asked && text !== drawn) {
+    if (turn < latest) return; // overtaken
+    latest = turn;
+    if (text !== drawn) {
       drawn = text;
       replace(place, draw(answer));
       settle?.();
@@ -62,12 +65,13 @@ export function answered(place, load, draw, settle) {
  * Make a table in a box of its own scrolling.
  *
  * @param {string} name what the table is, for those who do not see it.
- * @param {Array<string | {name: string, number?: boolean}>} columns its head.
+ * @param {Array<string | {name: string, number?: boolean, short?: boolean}>} columns its head; what is short stays on a
+ *   line.
  * @param {Array<Array<any>>} rows cells; the first of a row is its header.
  */
 export function table(name, columns, rows) {
   const heads = columns.map((column) => (typeof column === "string" ? { name: column } : column));
-  const align = (at) => (heads[at]?.number ? "number" : null);
+  const align = (at) => (heads[at].number ? "number" : heads[at].short && "short");
   return h("div", { class: "scroll", role: "region", "aria-label": name, tabindex: 0, "data-key": `table ${name}` },
     h("table", {},
       h("thead", {}, h("tr", {}, heads.map((head, at) => h("th", { scope: "col", class: align(at) }, head.name)))),

@@ -34,7 +34,7 @@ function everyone(place, { choices }) {
       number(person.events), minute(person.first_seen), minute(person.last_seen),
       Object.entries(person.properties).filter(([key]) => !key.startsWith("$")).map(([key, value]) => `${key} ${text(value)}`).join(" · "),
     ]);
-    return [table("Customers", ["Customer", { name: "Events", number: true }, "First seen", "Last seen", "Properties"], rows),
+    return [table("Customers", ["Customer", { name: "Events", number: true }, { name: "First seen", short: true }, { name: "Last seen", short: true }, "Properties"], rows),
       people.length === LIMIT && nothing(`The ${LIMIT} seen last; filter for others.`)];
   }
 }

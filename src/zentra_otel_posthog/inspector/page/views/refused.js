@@ -8,16 +8,16 @@ const COUNT = { name: "Count", number: true };
 
 export const refused = {
   title: "Refused",
-  explains: "What did not leave the application, and what this server did not take. Names and counts, never a value.",
+  explains: "What did not leave applications, by the spools of the settings that the inspector runs with, and what this server did not take. Names and counts, never a value.",
   unscoped: true,
   show: (place) => ({ refresh: answered(place, () => ask("/refused"), draw) }),
 };
 
 function draw(answer) {
   return [
-    part("Kept back by the sanitizer", answer.refused, ["Event", "Property", "Rule", COUNT], (row) => [row.event, row.property, row.rule, number(row.count)], "Nothing was kept back."),
-    part("Left without being declared", answer.undeclared, ["Event", "Property", COUNT], (row) => [row.event, row.property, number(row.count)], "Every property is in the tracking plan."),
-    part("Lost", answer.lost, ["Reason", COUNT], (row) => [row.reason, number(row.count)], "Nothing was lost."),
+    part("Kept back by the sanitizer", answer.refused, ["Event", "Property", "Rule", COUNT], (row) => [row.event, row.property, row.rule, number(row.count)], "Nothing, as far as the spools here say."),
+    part("Left without being declared", answer.undeclared, ["Event", "Property", COUNT], (row) => [row.event, row.property, number(row.count)], "Nothing, as far as the spools here say."),
+    part("Lost", answer.lost, ["Reason", COUNT], (row) => [row.reason, number(row.count)], "Nothing, as far as the spools here say."),
     part("Refused by this server", answer.requests, ["When", "Path", { name: "Status", number: true }, "Reason"], (row) => [minute(row.at), row.path, row.status, row.reason], "Every request was taken."),
   ];
 }
