@@ -197,6 +197,12 @@ def test_a_server_that_is_gone_is_said_and_found_again(opened: tuple[Page, Watch
     expect(page.locator("#trouble")).to_be_hidden()
     inspector.send(made("payment.completed", "usr_after"))
     expect(rows(page)).to_have_count(2)
+    inspector.stop()
+    page.get_by_label("Text").fill("usr")  # what is asked for meanwhile is no uncaught error
+    expect(page.locator("#connection")).to_have_text("Not connected")
+    inspector.start()
+    expect(page.locator("#connection")).to_have_text("Live", timeout=15_000)
+    expect(rows(page)).to_have_count(2)
     assert [line for line in watched.said if "net::ERR" not in line] == []  # the browser's own words on a dead server
     watched.said.clear()
 
@@ -215,6 +221,7 @@ def test_older_events_are_a_button_away(page: Page, inspector: Inspector) -> Non
     expect(page.get_by_text("250 events.")).to_be_visible()
     inspector.send(made("payment.failed", "usr_new"))
     expect(rows(page).first).to_contain_text("usr_new")
+    expect(page.get_by_role("button", name="100 older")).to_have_count(1)  # the oldest went out of the list for it
     assert len(set(rows(page).evaluate_all("rows => rows.map((row) => row.dataset.seq)"))) == rows(page).count()
 
 

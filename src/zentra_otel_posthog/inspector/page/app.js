@@ -1,6 +1,7 @@
 /** The inspector's page: its views, the way between them, and what keeps them current. */
 
 import { ask, listen, Unreachable } from "./api.js";
+import { closeDetail } from "./detail.js";
 import { h, replace } from "./elements.js";
 import { plural } from "./format.js";
 import { startKeys } from "./keys.js";
@@ -34,7 +35,7 @@ async function show() {
     history.replaceState(null, "", href("stream"));
     return show();
   }
-  at("detail").close();
+  closeDetail();
   at("menu").setAttribute("aria-expanded", "false");
   document.title = `${view.title} · Inspector`;
   at("view").textContent = view.title;
@@ -105,7 +106,7 @@ function say() {
   if (unsaid === 0) return;
   if (!document.hidden) at("said").textContent = `${plural(unsaid, "event")} arrived`;
   unsaid = 0;
-  projects().catch(trouble);
+  projects();
 }
 
 function start() {
@@ -129,10 +130,14 @@ function start() {
     at("view").focus();
   });
   addEventListener("hashchange", show);
+  addEventListener("unhandledrejection", (event) => { // what somebody asked for by a control, and the server did not do
+    event.preventDefault();
+    trouble(event.reason);
+  });
   startTheme(at("theme"));
   startKeys({ views: Object.keys(VIEWS), shown: () => shown });
   listen({
-    up: () => { refreshSoon(); projects().catch(trouble); },
+    up: () => { refreshSoon(); projects(); },
     down: () => trouble(new Unreachable()),
     flags: refreshSoon,
     arrived: ({ seq, count }) => {

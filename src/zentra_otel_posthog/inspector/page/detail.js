@@ -30,12 +30,9 @@ export function openDetail(event, { close, enter = false }) {
   if (enter || NARROW.matches) name.focus();
 }
 
-/** Close what is open, and say whether anything was. */
+/** Close what is open. */
 export function closeDetail() {
-  const dialog = document.getElementById("detail");
-  const open = dialog.open;
-  dialog.close();
-  return open;
+  document.getElementById("detail").close();
 }
 
 function facts(event) {

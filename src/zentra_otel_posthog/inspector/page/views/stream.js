@@ -24,15 +24,16 @@ export const stream = {
       lib: h("select"),
     };
     let events = [];
-    let kept = PAGE;
+    let kept = PAGE; // how many stay on the page
+    let bottom = false; // whether the oldest is on the page
     let paused = false;
     let waiting = 0;
     let typing;
     let asked = 0;
     const rows = walked(list, (seq) => events.find((event) => event.seq === seq));
 
-    options(filters.event, "all", [choices.get("event")].filter(Boolean).map((name) => [name, name]), choices.get("event"));
-    options(filters.lib, "all", [choices.get("lib")].filter(Boolean).map((name) => [name, name]), choices.get("lib"));
+    options(filters.event, [], choices.get("event"));
+    options(filters.lib, [], choices.get("lib"));
     replace(place,
       h("form", { class: "controls", role: "search", "aria-label": "Filter", submit: (event) => event.preventDefault() },
         h("label", {}, h("span", {}, "Text"), filters.q),
@@ -52,6 +53,7 @@ export const stream = {
     const page = (parameters) => ask("/events", { ...scope(), ...chosen(), limit: PAGE, ...parameters });
 
     async function filter() {
+      if (!place.isConnected) return; // gone to another view within the pause
       choose(chosen());
       [events, kept] = [[], PAGE];
       await load(true);
@@ -63,14 +65,16 @@ export const stream = {
       if (turn !== asked) return;
       if (whole || events.length === 0 || fresh.events.length === PAGE) {
         events = fresh.events;
-        replace(list, events.map(row));
+        bottom = events.length < PAGE;
+        replace(list, events.map((event) => row(event)));
       } else if (fresh.events.length > 0) {
+        bottom &&= events.length + fresh.events.length <= kept;
         events = [...fresh.events, ...events].slice(0, kept);
         list.prepend(...fresh.events.map((event) => row(event, true)));
         while (list.children.length > events.length) list.lastChild.remove();
       }
-      options(filters.event, "all", fresh.names.map(({ event, count }) => [event, `${event} (${number(count)})`]), filters.event.value);
-      options(filters.lib, "all", fresh.libs.filter(Boolean).map((lib) => [lib, lib]), filters.lib.value);
+      options(filters.event, fresh.names.map(({ event, count }) => [event, `${event} (${number(count)})`]), filters.event.value);
+      options(filters.lib, fresh.libs.filter(Boolean).map((lib) => [lib, lib]), filters.lib.value);
       rows.settle();
       below(fresh.names.length === 0);
     }
@@ -78,17 +82,17 @@ export const stream = {
     async function older() {
       const before = await page({ before: events.at(-1).seq });
       events.push(...before.events);
+      bottom = before.events.length < PAGE;
       kept = Math.max(kept, events.length);
       list.append(...before.events.map((event) => row(event)));
-      below(false, before.events.length < PAGE);
+      below(false);
     }
 
-    function below(empty, all = events.length < PAGE) {
-      const key = "older";
+    function below(empty) {
       if (empty) replace(rest, settings());
       else if (events.length === 0) replace(rest, nothing("No event passes this filter."));
-      else if (all) replace(rest, nothing(`${plural(events.length, "event")}.`));
-      else replace(rest, h("button", { type: "button", "data-key": key, click: older }, `${PAGE} older`));
+      else if (bottom) replace(rest, nothing(`${plural(events.length, "event")}.`));
+      else replace(rest, h("button", { type: "button", "data-key": "older", click: older }, `${PAGE} older`));
     }
 
     function toggle() {
@@ -114,14 +118,15 @@ export const stream = {
 };
 
 function row(event, fresh = false) {
-  return h("li", { class: fresh === true ? "fresh" : null }, eventButton(event, { who: true }));
+  return h("li", { class: fresh && "fresh" }, eventButton(event, { who: true }));
 }
 
-function options(select, all, pairs, value) {
+/** Offer values with their words; what is chosen stays, offered or not. */
+function options(select, pairs, value) {
   const text = JSON.stringify(pairs);
   if (select.dataset.drawn === text) return; // an open list would close
   select.dataset.drawn = text;
   const known = !value || pairs.some(([name]) => name === value);
-  replace(select, h("option", { value: "" }, all), !known && h("option", { value }, value), pairs.map(([name, words]) => h("option", { value: name }, words)));
+  replace(select, h("option", { value: "" }, "all"), !known && h("option", { value }, value), pairs.map(([name, words]) => h("option", { value: name }, words)));
   select.value = value ?? "";
 }
