@@ -56,6 +56,11 @@ class Inspector:
         answer.raise_for_status()
         return answer.json()
 
+    def forget(self) -> None:
+        """Have everything stored cleared, as the page does."""
+        answer = requests.post(f"{self.url}/inspector/api/clear", headers={"X-Inspector": "1"}, timeout=_PATIENCE)
+        answer.raise_for_status()
+
     def send(self, *events: Mapping[str, Any]) -> None:
         """Have events captured as an official SDK does."""
         body = {"api_key": "phc_local", "batch": list(events), "sent_at": datetime.now(UTC).isoformat()}

@@ -207,6 +207,16 @@ def test_a_server_that_is_gone_is_said_and_found_again(opened: tuple[Page, Watch
     watched.said.clear()
 
 
+def test_a_server_that_has_forgotten_is_shown_as_it_is(page: Page, inspector: Inspector) -> None:
+    """Cleared from elsewhere, or begun anew: what is gone goes from the page with the next event."""
+    inspector.send(made("payment.completed", "usr_1"), made("payment.completed", "usr_2"))
+    go(page, "stream")
+    expect(rows(page)).to_have_count(2)
+    inspector.forget()
+    inspector.send(made("payment.completed", "usr_3"))
+    expect(rows(page)).to_have_text([re.compile("usr_3")])
+
+
 def test_older_events_are_a_button_away(page: Page, inspector: Inspector) -> None:
     """The list begins with a hundred; the rest comes by the hundred, and new ones do not push it out."""
     inspector.send(

@@ -55,23 +55,29 @@ export const stream = {
     async function filter() {
       if (!place.isConnected) return; // gone to another view within the pause
       choose(chosen());
-      [events, kept] = [[], PAGE];
       await load(true);
     }
 
+    /** Ask for what is new. The newest that is known is asked for again: without it the server has begun anew. */
     async function load(whole) {
       const turn = ++asked;
-      const fresh = await page(whole || events.length === 0 ? {} : { after: events[0].seq });
+      const newest = whole ? undefined : events[0];
+      const fresh = await page(newest ? { after: newest.seq - 1 } : {});
       if (turn !== asked) return;
-      if (whole || events.length === 0 || fresh.events.length === PAGE) {
+      if (!newest || fresh.events.length === PAGE) {
         events = fresh.events;
         bottom = events.length < PAGE;
+        kept = PAGE;
         replace(list, events.map((event) => row(event)));
-      } else if (fresh.events.length > 0) {
-        bottom &&= events.length + fresh.events.length <= kept;
-        events = [...fresh.events, ...events].slice(0, kept);
-        list.prepend(...fresh.events.map((event) => row(event, true)));
+      } else if (fresh.events.at(-1)?.uuid === newest.uuid) {
+        const added = fresh.events.slice(0, -1);
+        bottom &&= events.length + added.length <= kept;
+        events = [...added, ...events].slice(0, kept);
+        list.prepend(...added.map((event) => row(event, true)));
         while (list.children.length > events.length) list.lastChild.remove();
+      } else {
+        await load(true);
+        return;
       }
       options(filters.event, fresh.names.map(({ event, count }) => [event, `${event} (${number(count)})`]), filters.event.value);
       options(filters.lib, fresh.libs.filter(Boolean).map((lib) => [lib, lib]), filters.lib.value);
