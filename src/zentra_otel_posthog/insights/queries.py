@@ -1,8 +1,8 @@
 """PostHog's own shapes: the queries, filters and alert settings that this package sends, and no others.
 
 Names are PostHog's. A server saves a query without looking into it, so these types are the first of two checks; the
-second, against the tracking plan, is ``validation``. What is optional is
-either sent or UNSET, never null: what comes back with a server's defaults filled in then compares equal.
+second, against the tracking plan, is ``validation``. What is optional is either sent or UNSET, never null: what comes
+back with a server's defaults filled in then compares equal.
 """
 
 from __future__ import annotations
