@@ -67,18 +67,17 @@ def counted_funnel(
         for length in range(1, len(steps) + 1):
             chains = [
                 chain
-                for chain in itertools.combinations(own, length)
-                if [event["event"] for event in chain] == list(steps[:length])
-                and time_of(chain[-1]) - time_of(chain[0]) <= window
+                for chain in itertools.combinations(range(len(own)), length)
+                if [own[place]["event"] for place in chain] == list(steps[:length])
+                and time_of(own[chain[-1]]) - time_of(own[chain[0]]) <= window
             ]
             if not chains:
                 break
             reached = length
             if length == len(steps):
-                first = min(time_of(chain[-1]) for chain in chains)
-                seconds = min(
-                    (first - time_of(chain[0])).total_seconds() for chain in chains if time_of(chain[-1]) == first
-                )
+                first = min(chain[-1] for chain in chains)
+                latest = max(chain[0] for chain in chains if chain[-1] == first)
+                seconds = (time_of(own[first]) - time_of(own[latest])).total_seconds()
         if not reached:
             continue
         touches = (event["properties"].get(breakdown) for event in own if event["event"] == steps[0])

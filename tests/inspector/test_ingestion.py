@@ -129,6 +129,8 @@ def test_capture_v1(inspector: Inspector) -> None:
     }
     (stored,) = inspector.events()
     assert (stored["uuid"], stored["lib"], stored["session_id"]) == (good, "some-sdk", "s")
+    (refusal,) = inspector.get("refused")["requests"]
+    assert (refusal["status"], refusal["reason"].split(":")[0]) == (200, f"event {bad}")
 
 
 def test_an_event_counts_once(inspector: Inspector) -> None:

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.inspector.conftest import Inspector, an_event
+
+from zentra_otel_posthog.inspector.arrivals import arrival, project_name
+from zentra_otel_posthog.inspector.store import Store
 
 
 def persons(inspector: Inspector) -> dict[str, Any]:
@@ -111,3 +121,52 @@ def test_customers_are_found(inspector: Inspector) -> None:
     }
     assert found(project=project) == ["usr_1"]
     assert found(since="2026-11-02T12:00:00Z") == ["usr_2"]
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[Store]:
+    """A store for many histories, each in a project of its own."""
+    with closing(Store(None)) as made, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("zentra_otel_posthog.inspector.store._COMMIT_INTERVAL", 0.0)
+        yield made
+
+
+ids = st.sampled_from("abcd")
+steps = st.one_of(
+    st.builds(identified, ids, ids),
+    st.builds(lambda one, other: an_event("$create_alias", one, properties={"alias": other}), ids, ids),
+    st.builds(lambda one, other: an_event("$merge_dangerously", one, properties={"alias": other}), ids, ids),
+    st.builds(
+        lambda one, key, value: an_event("$set", one, properties={"$set": {key: value}}), ids, ids, st.integers(0, 3)
+    ),
+    st.builds(
+        lambda one, key, value: an_event("$set", one, properties={"$set_once": {key: value}}),
+        ids,
+        ids,
+        st.integers(0, 3),
+    ),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(steps, min_size=1, max_size=8))
+def test_batches_change_nothing(store: Store, events: list[dict[str, Any]]) -> None:
+    """Persons are the same whether events come together or one by one; each id has one person, which there is."""
+
+    def stored(*batches: list[dict[str, Any]]) -> dict[str, Any]:
+        api_key = f"phc_{uuid4().hex}"
+        for batch in batches:
+            store.add([(arrival(event, api_key, datetime.now(UTC), None), event) for event in batch]).result(timeout=20)
+        rows = store.read(
+            """select distinct_id, person, properties, identified
+            from distinct_ids left join persons using (project, person) where project = ? order by distinct_id""",
+            [project_name(api_key)],
+        )
+        found = {row["distinct_id"]: (row["person"], row["properties"], row["identified"]) for row in rows}
+        assert len(found) == len(rows)
+        assert all(properties is not None for _, properties, _ in found.values())
+        (people,) = store.read("select count(*) as n from persons where project = ?", [project_name(api_key)])
+        assert people["n"] == len({person for person, _, _ in found.values()})
+        return found
+
+    assert stored(events) == stored(*([event] for event in events))

@@ -32,6 +32,8 @@ class Arrival(msgspec.Struct):
         trace_id: The trace, as the tracing backend knows it.
         span_id: The span likewise.
         properties: JSON, as it came.
+        own: Those of them that are the event's and not PostHog's (``$...``), again: views look into these, which are a
+            sixth of the text.
         set: Person properties to set, JSON.
         set_once: Person properties to set where there are none, JSON.
         groups: Group keys by type, JSON.
@@ -51,6 +53,7 @@ class Arrival(msgspec.Struct):
     trace_id: str | None
     span_id: str | None
     properties: str
+    own: str
     set: str | None
     set_once: str | None
     groups: str | None
@@ -89,6 +92,7 @@ def arrival(event: Event, api_key: str, received_at: datetime, sent_at: datetime
         trace_id=_text(properties.get("$trace_id")),
         span_id=_text(properties.get("$span_id")),
         properties=msgspec.json.encode(properties).decode(),
+        own=msgspec.json.encode({name: value for name, value in properties.items() if name[:1] != "$"}).decode(),
         set=_json(person_properties(event, "$set") or None),
         set_once=_json(person_properties(event, "$set_once") or None),
         groups=_json(_object(properties.get("$groups")) or None),

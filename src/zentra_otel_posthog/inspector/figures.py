@@ -44,7 +44,9 @@ def funnel(
         window: From the first step to the last.
     """
     rows = store.read(
-        _funnel_query(len(steps), where(scope.parameters())),
+        _funnel_query(
+            len(steps), "own" if not (breakdown or "").startswith("$") else "properties", where(scope.parameters())
+        ),
         {
             **scope.parameters(),
             **{f"step_{number}": step for number, step in enumerate(steps, 1)},
@@ -68,7 +70,7 @@ def funnel(
     return {"steps": list(steps), "rows": shown[: _BREAKDOWN_VALUES + 1]}
 
 
-def _funnel_query(steps: int, condition: str) -> str:
+def _funnel_query(steps: int, column: str, condition: str) -> str:
     """Return the query for so many steps.
 
     ``start_k`` of an event of step k is the latest start of all chains that end with it: the latest leaves the most of
@@ -90,7 +92,7 @@ def _funnel_query(steps: int, condition: str) -> str:
         with chain_1 as (
             select project, person, seq, event, epoch_us("timestamp") as moment, list_position($steps, event) as place,
                    case when event = $step_1 then moment end as start_1,
-                   case when event = $step_1 then json_extract_string(properties, $pointer) end as touch
+                   case when event = $step_1 then json_extract_string({column}, $pointer) end as touch
             from facts where list_contains($steps, event) and {condition}
         ){chains}, people as (
             select project, person, {reached}, coalesce(arg_min(touch, (moment, seq)), $none) as value,
@@ -194,10 +196,12 @@ def trends(store: Store, scope: Scope, interval: Interval) -> dict[str, Any]:
     }
     outcomes = store.read(
         f"""
-        select date_trunc($interval, "timestamp") as bucket, event, properties ->> '$.method' as method,
-               properties ->> '$.reason' as reason, properties ->> '$.currency' as currency, count(*) as count,
-               coalesce(sum(try_cast(properties ->> '$.amount_minor' as bigint)), 0) as minor
-        from events where event in ('payment.completed', 'payment.failed') and {condition} group by all
+        select date_trunc($interval, "timestamp") as bucket, event, found[1] as method, found[2] as reason,
+               found[3] as currency, count(*) as count, coalesce(sum(try_cast(found[4] as bigint)), 0) as minor
+        from (select "timestamp", event,
+                     json_extract_string(own, ['$.method', '$.reason', '$.currency', '$.amount_minor']) as found
+              from events where event in ('payment.completed', 'payment.failed') and {condition})
+        group by all
         """,  # noqa: S608  likewise
         asked | {"interval": interval},
     )

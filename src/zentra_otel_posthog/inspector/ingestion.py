@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -28,6 +29,7 @@ from zentra_otel_posthog.inspector.flags import Flags
 from zentra_otel_posthog.inspector.store import Store
 
 _REFUSALS_KEPT: Final = 200
+_SHOWN_MAX: Final = 500  # characters of a path or a reason
 _IN_FLIGHT_MAX: Final = 256 << 20  # bytes of bodies at once; past it a client is to come again
 _JUDGING_MAX: Final = 2  # at once; a body of the greatest size takes 100 MiB when it is decompressed
 _RETRY_AFTER: Final = {"Retry-After": "1"}
@@ -127,7 +129,7 @@ class Ingestion:
 
     def note(self, path: str, status: int, reason: str) -> None:
         """Remember a refused request."""
-        self.refusals.appendleft(Refusal(datetime.now(UTC), path, status, reason))
+        self.refusals.appendleft(Refusal(datetime.now(UTC), path[:_SHOWN_MAX], status, reason[:_SHOWN_MAX]))
 
     async def _capture_v0(self, request: Request) -> Response:
         def judge(body: bytes | None) -> _Judged:
@@ -136,7 +138,7 @@ class Ingestion:
 
         async with self._body(request, capture_v0.BODY_LIMIT) as body:
             answer = await self._take(request, judge, body)
-        if answer.status_code == 200 and request.query_params.get("beacon") == "1":  # noqa: PLR2004  accepted
+        if answer.status_code == HTTPStatus.OK and request.query_params.get("beacon") == "1":
             return Response(status_code=204)  # nobody is left to read it
         return answer
 
@@ -146,7 +148,10 @@ class Ingestion:
             return verdict, _arrivals(verdict, parsed(request.headers.get("posthog-request-timestamp")))
 
         async with self._body(request, capture_v1.BODY_LIMIT) as body:
-            return await self._take(request, judge, body)
+            answer = await self._take(request, judge, body)
+        for uuid, reason in _dropped(answer):
+            self.note(capture_v1.PATH, answer.status_code, f"event {uuid}: {reason}")
+        return answer
 
     async def _take(self, request: Request, judge: Callable[[bytes | None], _Judged], body: bytes | None) -> Response:
         async with self._judging:
@@ -157,7 +162,7 @@ class Ingestion:
                 await asyncio.wrap_future(self._store.add(arrivals))
             except Exception as error:
                 return self._refused(request, 503, f"the events cannot be stored: {error}", _RETRY_AFTER)
-        if verdict.status != 200:  # noqa: PLR2004  accepted
+        if verdict.status != HTTPStatus.OK:
             return self._refused(request, verdict.status, verdict.reason)
         return self._answered(request, Response(verdict.answer or b'{"status": "Ok"}', media_type=_JSON))
 
@@ -291,6 +296,14 @@ def _content(request: Request) -> dict[str, str]:
     compressed = request.query_params.get("compression") in {"gzip", "gzip-js"}
     encoding = "gzip" if compressed else request.headers.get("content-encoding", "")
     return {"content_type": request.headers.get("content-type", ""), "content_encoding": encoding}
+
+
+def _dropped(answer: Response) -> list[tuple[str, str]]:
+    """Return the events that capture V1 takes out of a request that it accepts, and why."""
+    if answer.status_code != HTTPStatus.OK:
+        return []
+    results = msgspec.json.decode(bytes(answer.body))["results"]
+    return [(uuid, result["details"]) for uuid, result in results.items() if result["result"] == "drop"]
 
 
 def _flags_asked(decoded: object) -> dict[str, Any]:

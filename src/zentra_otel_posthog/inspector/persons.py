@@ -8,7 +8,7 @@ nobody's, makes no person.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -71,12 +71,14 @@ class Persons:
     Attributes:
         by_id: Each id's person now.
         touched: Ids whose row is new or another.
+        changed: Persons likewise, by project and name.
         merged: Persons that went into another, as project, name, and name of the other, in order.
     """
 
     def __init__(self, known: dict[Id, Person]) -> None:
         self.by_id = known
         self.touched: set[Id] = set()
+        self.changed: dict[Id, Person] = {}
         self.merged: list[tuple[str, str, str]] = []
 
     def apply(self, project: str, event: Event) -> None:
@@ -86,22 +88,19 @@ class Persons:
         if (pair := joined_ids(event)) is not None:
             self._join(project, *pair, anyway=event["event"] == "$merge_dangerously")
         person = self._person(project, event["distinct_id"])
-        self.touched.add((project, event["distinct_id"]))
-        once, always = person_properties(event, "$set_once"), person_properties(event, "$set")
-        person.properties = once | person.properties | always
+        known = person_properties(event, "$set_once") | person.properties | person_properties(event, "$set")
         removed = (event.get("properties") or {}).get("$unset")
         for name in removed if isinstance(removed, list) else ():
-            person.properties.pop(str(name), None)
-
-    def changed(self) -> Iterable[Person]:
-        """Return the persons whose row is new or another."""
-        return {(person.project, person.name): person for person in map(self.by_id.__getitem__, self.touched)}.values()
+            known.pop(str(name), None)
+        if known != person.properties:
+            person.properties = known
+            self._change(person)
 
     def _join(self, project: str, other_id: str, into_id: str, *, anyway: bool) -> None:
         other, into = self.by_id.get((project, other_id)), self.by_id.get((project, into_id))
         if other is not None and other is into:
             into.identified = True
-            self.touched.add((project, into_id))
+            self._change(into)
             return
         if other is not None and other.identified and not anyway:
             if into is None:  # nobody yet: the id is one more of the other person
@@ -115,13 +114,22 @@ class Persons:
         else:
             into.properties = other.properties | into.properties
             self.merged.append((project, other.name, into.name))
+            self.changed.pop((project, other.name), None)
             for distinct_id, person in self.by_id.items():
                 if person is other:
                     self.by_id[distinct_id] = into
-        self.touched.update(((project, other_id), (project, into_id)))
+        self.touched.add((project, other_id))
+        self._change(into)
 
     def _person(self, project: str, distinct_id: str) -> Person:
-        return self.by_id.setdefault((project, distinct_id), Person(project, distinct_id))
+        if (person := self.by_id.get((project, distinct_id))) is None:
+            person = self.by_id[project, distinct_id] = Person(project, distinct_id)
+            self.touched.add((project, distinct_id))
+            self._change(person)
+        return person
+
+    def _change(self, person: Person) -> None:
+        self.changed[person.project, person.name] = person
 
 
 def _legal(distinct_id: str) -> bool:

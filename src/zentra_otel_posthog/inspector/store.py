@@ -25,8 +25,8 @@ from zentra_otel_posthog.inspector.arrivals import Arrival
 from zentra_otel_posthog.inspector.capture_v0 import Event
 from zentra_otel_posthog.inspector.persons import Id, Person, Persons, ids_of
 
-FILE: Final = "inspector.duckdb"
-"""The database's name in its folder."""
+FILE: Final = "inspector.v1.duckdb"
+"""The database's name in its folder; a version with other tables has another."""
 
 _COMMIT_INTERVAL: Final = 0.05  # seconds; a commit is an fsync
 _COMMIT_EVENTS: Final = 5_000
@@ -45,7 +45,7 @@ _SCHEMA: Final = """
 create table if not exists events (
     seq bigint, key uuid, project varchar, uuid varchar, event varchar, distinct_id varchar, "timestamp" timestamp,
     received_at timestamp, lib varchar, session_id varchar, trace_id varchar, span_id varchar, properties varchar,
-    "set" varchar, set_once varchar, "groups" varchar, resent bigint
+    own varchar, "set" varchar, set_once varchar, "groups" varchar, resent bigint
 );
 create table if not exists distinct_ids (project varchar, distinct_id varchar, person varchar);
 create table if not exists persons (project varchar, person varchar, properties varchar, identified boolean);
@@ -249,7 +249,7 @@ class Store:
             ("project", "person", "properties", "identified"),
             [
                 (person.project, person.name, msgspec.json.encode(person.properties).decode(), person.identified)
-                for person in persons.changed()
+                for person in persons.changed.values()
             ],
         )
 

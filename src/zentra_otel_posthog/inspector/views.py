@@ -107,7 +107,7 @@ def events(store: Store, scope: Scope, filters: Mapping[str, Any], limit: int) -
 def shown(rows: Rows) -> Rows:
     """Return events as the page gets them."""
     for row in rows:
-        del row["key"]
+        del row["key"], row["own"]
         for name in _AS_JSON:
             row[name] = msgspec.Raw(row[name].encode()) if row[name] is not None else _NOTHING
     return rows
