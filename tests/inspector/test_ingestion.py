@@ -153,13 +153,15 @@ def test_a_wrong_clock_is_set_right(inspector: Inspector) -> None:
         an_event("late.sender", timestamp="2001-01-01T00:00:00Z"),
         an_event("own.time", timestamp="2001-01-01T00:00:00Z", properties={"$ignore_sent_at": True}),
         an_event("in.future", timestamp="2999-01-01T00:00:00Z", properties={"$ignore_sent_at": True}),
+        an_event("before.clocks", timestamp="0001-01-01T00:00:00+14:00", properties={"$ignore_sent_at": True}),
+        an_event("endless.offset", timestamp=..., offset=1e300),
         an_event("browser.offset", timestamp=..., offset=60_000),
     ]
     assert inspector.post("/batch/", {"api_key": KEY, "batch": batch, "sent_at": "2001-01-01T01:00:00Z"})[0] == 200
     times = {event["event"]: datetime.fromisoformat(event["timestamp"]) for event in inspector.events()}
     assert times["own.time"] == datetime(2001, 1, 1, tzinfo=UTC)
     ago = {name: round((now - time).total_seconds() / 60) for name, time in times.items() if name != "own.time"}
-    assert ago == {"late.sender": 60, "in.future": 0, "browser.offset": 1}
+    assert ago == {"late.sender": 60, "in.future": 0, "before.clocks": 0, "endless.offset": 0, "browser.offset": 1}
 
 
 def test_strange_texts_stay_as_they_are(inspector: Inspector) -> None:

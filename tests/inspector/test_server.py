@@ -155,6 +155,7 @@ def test_flags(inspector: Inspector) -> None:
         ("funnel?steps=one", "steps=one: name 2 to 10 events, joined by commas"),
         ("funnel?window_days=x", "window_days=x: choose a number of days above 0, up to 3650"),
         ("retention?period=weak", "period=weak: did you mean 'week'?"),
+        ("trends?to=9999-12-31T23:59:59Z", "to=9999-12-31T23:59:59Z: write a time as in 2026-11-25T09:00:00Z"),
         ("events?from=yesterday", "from=yesterday: write a time as in 2026-11-25T09:00:00Z"),
     ],
 )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
+import duckdb
 import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -17,11 +18,11 @@ from zentra_otel_posthog.config import Settings
 from zentra_otel_posthog.events import nearest
 from zentra_otel_posthog.insights import product
 from zentra_otel_posthog.inspector import charts, figures, spools, views
-from zentra_otel_posthog.inspector.arrivals import parsed
+from zentra_otel_posthog.inspector.arrivals import EARLIEST, parsed
 from zentra_otel_posthog.inspector.cohorts import cohorts
 from zentra_otel_posthog.inspector.flags import Flag, FlagError, Flags
 from zentra_otel_posthog.inspector.ingestion import Ingestion
-from zentra_otel_posthog.inspector.store import Store
+from zentra_otel_posthog.inspector.store import Store, reason_of
 from zentra_otel_posthog.inspector.stream import Stream
 from zentra_otel_posthog.inspector.views import Scope
 
@@ -30,6 +31,7 @@ _CHART_WIDTH_MAX: Final = 4_000  # pixels
 _PERIODS_MAX: Final = 52
 _WINDOW_MAX: Final = 3_650  # days
 _FUNNEL: Final = "payment.pending,payment.completed"
+_LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 _TEXT_FILTERS: Final = ("event", "distinct_id", "lib", "q")
 
 
@@ -176,7 +178,17 @@ async def wrong_query(_: Request, error: Exception) -> Response:
     return refused(400, str(error))
 
 
-HANDLERS: Final = {QueryError: wrong_query, FlagError: wrong_query, msgspec.MsgspecError: wrong_query}
+async def failed_query(_: Request, error: Exception) -> Response:
+    """Answer where the store cannot: its memory is bounded."""
+    return refused(503, reason_of(error))
+
+
+HANDLERS: Final = {
+    QueryError: wrong_query,
+    FlagError: wrong_query,
+    msgspec.MsgspecError: wrong_query,
+    duckdb.Error: failed_query,
+}
 """What becomes of the errors that these routes raise."""
 
 
@@ -224,6 +236,7 @@ def _scope(request: Request) -> Scope:
 def _moment(request: Request, name: str) -> datetime | None:
     if not (text := request.query_params.get(name)):
         return None
-    if (found := parsed(text)) is None:
+    found = parsed(text)
+    if found is None or not EARLIEST <= found < _LATEST:
         raise QueryError(f"{name}={text}: write a time as in 2026-11-25T09:00:00Z")
     return found

@@ -13,6 +13,8 @@ from zentra_otel_posthog._projects import masked
 from zentra_otel_posthog.inspector.capture_v0 import Event
 
 _FUTURE: Final = timedelta(hours=23)  # PostHog takes what is later for now
+EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+"""The first moment that PostHog's database can hold; what is earlier is taken for now."""
 _DIGEST: Final = 8  # hexadecimal digits that tell one masked key from another
 
 
@@ -120,7 +122,7 @@ def moment(event: Event, received_at: datetime, sent_at: datetime | None) -> dat
             happened = received_at - (sent_at - happened)
     except OverflowError:
         return received_at
-    return received_at if happened > received_at + _FUTURE else happened
+    return happened if EARLIEST <= happened <= received_at + _FUTURE else received_at
 
 
 def parsed(text: object) -> datetime | None:

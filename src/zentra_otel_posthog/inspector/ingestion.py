@@ -26,13 +26,14 @@ from zentra_otel_posthog.inspector import capture_v0, capture_v1
 from zentra_otel_posthog.inspector.arrivals import Arrival, arrival, parsed, sending_time
 from zentra_otel_posthog.inspector.capture_v0 import Event, RefusalError, Verdict
 from zentra_otel_posthog.inspector.flags import Flags
-from zentra_otel_posthog.inspector.store import Store
+from zentra_otel_posthog.inspector.store import Store, reason_of
 
 _REFUSALS_KEPT: Final = 200
 _SHOWN_MAX: Final = 500  # characters of a path or a reason
 _IN_FLIGHT_MAX: Final = 256 << 20  # bytes of bodies at once; past it a client is to come again
 _JUDGING_MAX: Final = 2  # at once; a body of the greatest size takes 100 MiB when it is decompressed
 _RETRY_AFTER: Final = {"Retry-After": "1"}
+_LARGE: Final = 1 << 16  # bytes of a body that is stored before another is judged
 _READ_ON: Final = 5  # times its limit a body is read, to be answered at all
 _JSON: Final = "application/json"
 
@@ -156,12 +157,14 @@ class Ingestion:
     async def _take(self, request: Request, judge: Callable[[bytes | None], _Judged], body: bytes | None) -> Response:
         async with self._judging:
             verdict, arrivals = await run_in_threadpool(judge, body)
-        if arrivals:
-            self._flags.met(_flags_called(verdict.events))
-            try:
-                await asyncio.wrap_future(self._store.add(arrivals))
-            except Exception as error:
-                return self._refused(request, 503, f"the events cannot be stored: {error}", _RETRY_AFTER)
+            stored = asyncio.wrap_future(self._store.add(arrivals))
+            if body is not None and len(body) > _LARGE:  # the next may be as large
+                await asyncio.wait([stored])
+        try:
+            await stored
+        except Exception as error:
+            return self._refused(request, 503, reason_of(error), _RETRY_AFTER)
+        self._flags.met(_flags_called(verdict.events))
         if verdict.status != HTTPStatus.OK:
             return self._refused(request, verdict.status, verdict.reason)
         return self._answered(request, Response(verdict.answer or b'{"status": "Ok"}', media_type=_JSON))

@@ -31,8 +31,9 @@ FILE: Final = "inspector.v1.duckdb"
 _COMMIT_INTERVAL: Final = 0.05  # seconds; a commit is an fsync
 _COMMIT_EVENTS: Final = 5_000
 _INSERT_BYTES: Final = 8 << 20  # of one statement's parameter
+_MEMORY: Final = "512MB"
 _CONFIGURATION: Final[dict[str, str | bool | int | float | list[str]]] = {
-    "memory_limit": "512MB",
+    "memory_limit": _MEMORY,
     "threads": 2,
     # It reads its own file, and neither fetches nor loads anything.
     "autoinstall_known_extensions": False,
@@ -114,7 +115,10 @@ class Store:
     def add(self, arrivals: list[tuple[Arrival, Event]]) -> Future[None]:
         """Store accepted events; the future is done when they are on disk."""
         batch = _Batch(arrivals, Future())
-        self._waiting.put(batch)
+        if arrivals:
+            self._waiting.put(batch)
+        else:
+            batch.done.set_result(None)
         return batch.done
 
     def execute(self, *statements: tuple[str, Sequence[Any]]) -> Future[None]:
@@ -125,7 +129,9 @@ class Store:
 
     def clear(self) -> Future[None]:
         """Forget events and persons; flags stay as they are switched."""
-        return self.execute(("delete from events", ()), ("delete from distinct_ids", ()), ("delete from persons", ()))
+        # Deleted rows would go on taking their memory; new tables are empty.
+        tables = ("drop view facts", "drop table events", "drop table distinct_ids", "drop table persons", _SCHEMA)
+        return self.execute(*((statement, ()) for statement in tables))
 
     def read(self, query: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> Rows:
         """Return a query's rows by column, times in UTC."""
@@ -301,6 +307,13 @@ def _connect(folder: Path | None) -> duckdb.DuckDBPyConnection:
     except duckdb.Error as error:
         raise StoreError(f"--data {folder}: {FILE} is no database of the inspector ({error}); move it away") from None
     return connection
+
+
+def reason_of(error: Exception) -> str:
+    """Return why the store could not, in a sentence."""
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return f"it takes more than the store's {_MEMORY} of memory: ask for less, clear it, or leave out --memory"
+    return f"the store failed: {str(error).partition(chr(10))[0]}"
 
 
 def _aware(value: Any) -> Any:
