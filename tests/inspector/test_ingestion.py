@@ -13,6 +13,8 @@ from uuid import uuid4
 
 import posthog
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests.inspector.conftest import KEY, Inspector, an_event
 
 FORM = "application/x-www-form-urlencoded"
@@ -213,3 +215,48 @@ def test_posthog_js_is_configured(inspector: Inspector) -> None:
     found = re.search(rb"_POSTHOG_REMOTE_CONFIG\[\"phc_invented\"\]=(.*);\}\)\(\);", script)
     assert found is not None
     assert json.loads(found[1])["config"] == config
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**80), 2**80) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+likely = st.sampled_from(["$identify", "$create_alias", "payment.completed", "usr_1", "2026-11-02T10:00:00Z", {"a": 1}])
+events = st.fixed_dictionaries(
+    {"event": likely | anything, "distinct_id": likely | anything},
+    optional={
+        **dict.fromkeys(("uuid", "timestamp", "offset", "$set", "$set_once"), likely | anything),
+        "properties": anything
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "alias",
+                    "$anon_distinct_id",
+                    "$set",
+                    "$set_once",
+                    "$unset",
+                    "$groups",
+                    "$lib",
+                    "$session_id",
+                    "$feature_flag",
+                ]
+            ),
+            likely | anything,
+            max_size=4,
+        ),
+    },
+)
+
+
+@pytest.mark.slow  # twenty seconds
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(events, max_size=3), st.sampled_from(PATHS), likely | anything)
+def test_whatever_comes(inspector: Inspector, batch: list[Any], path: str, sent_at: Any) -> None:
+    """It is accepted or refused as PostHog does, never failed at, and what was accepted is there."""
+    before = inspector.get("health")["received"]
+    status, reason = inspector.post(path, {"api_key": KEY, "batch": batch, "sent_at": sent_at})
+    assert status in {200, 400}, reason
+    assert inspector.get("health")["received"] == before + (len(batch) if status == 200 else 0)
+    inspector.events()
+    inspector.get("customers")

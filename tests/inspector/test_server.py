@@ -6,8 +6,12 @@ import http.client
 import json
 import signal
 import stat
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -80,6 +84,71 @@ def test_what_it_acknowledged_survives_a_kill(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow  # processes of its own
+def test_a_kill_in_the_middle_of_everything(tmp_path: Path) -> None:
+    """Whatever was answered with 200 by then is there afterwards, once, and nothing that nobody sent."""
+    folder = str(tmp_path / "data")
+    acknowledged: set[str] = set()
+    sent: set[str] = set()
+    for _ in range(3):
+        running = Inspector("--data", folder)
+
+        def send(inspector: Inspector = running) -> None:
+            with suppress(OSError, http.client.HTTPException):  # its end
+                while True:
+                    batch = [an_event() for _ in range(5)]
+                    sent.update(event["uuid"] for event in batch)
+                    if inspector.post("/batch/", {"api_key": KEY, "batch": batch})[0] == 200:
+                        acknowledged.update(event["uuid"] for event in batch)
+
+        senders = [threading.Thread(target=send) for _ in range(4)]
+        for sender in senders:
+            sender.start()
+        before = len(acknowledged)
+        while len(acknowledged) < before + 150:
+            time.sleep(0.01)
+        running.stop(signal.SIGKILL)
+        for sender in senders:
+            sender.join()
+    last = Inspector("--data", folder)
+    try:
+        stored: list[str] = []
+        newest = 10**15
+        while page := last.get("events", limit=1000, before=newest)["events"]:
+            stored.extend(event["uuid"] for event in page)
+            newest = page[-1]["seq"]
+        assert len(stored) == len(set(stored)) == last.get("health")["stored"]
+        assert acknowledged <= set(stored) <= sent
+    finally:
+        assert last.stop() == 0
+
+
+@pytest.mark.slow  # processes of its own
+def test_the_browser_is_opened(tmp_path: Path) -> None:
+    """At the page, and the inspector goes on whatever the browser does."""
+    browser, opened = tmp_path / "browser", tmp_path / "opened"
+    script = f'#!/bin/sh\nexec >/dev/null 2>&1\necho "$1" > {opened}.new && mv {opened}.new {opened}\nexec sleep 5\n'
+    browser.write_text(script)
+    browser.chmod(0o700)
+    inspector = Inspector("--memory", "--open", environment={"BROWSER": str(browser)})
+    try:
+        while not opened.exists():
+            time.sleep(0.01)
+        assert opened.read_text() == f"{inspector.url}\n"
+        inspector.send(an_event())
+    finally:
+        assert inspector.stop() == 0
+
+
+def test_without_the_extra(tmp_path: Path) -> None:
+    """Whoever has installed the base package alone is told what to install."""
+    program = "import sys; sys.modules['duckdb'] = None; from zentra_otel_posthog.cli import main; main(['inspect'])"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "the inspector needs packages: pip install 'zentra-otel-posthog[tools]'" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.slow  # processes of its own
 def test_two_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Neither a folder nor a port is shared, and each says so in a sentence."""
     first = Inspector("--data", str(tmp_path / "data"))
@@ -110,11 +179,9 @@ def test_no_foreign_page_gets_in(inspector: Inspector) -> None:
     )
     assert status == 403
     assert not [name for name in headers if name.startswith("access-control")]
-    assert not [
-        name
-        for name in inspector.request("GET", "/inspector/api/events", headers={"Origin": "http://evil.example"})[1]
-        if name.startswith("access-control")
-    ]
+    for path in ("/", "/inspector/api/events"):
+        _, headers, _ = inspector.request("GET", path, headers={"Origin": "http://evil.example"})
+        assert not [name for name in headers if name.startswith("access-control")]
 
 
 def test_the_page(inspector: Inspector) -> None:

@@ -6,6 +6,7 @@ import argparse
 import errno
 import os
 import sys
+import threading
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,6 +44,8 @@ def run(options: argparse.Namespace, _: Sequence[str]) -> int:
         from zentra_otel_posthog.inspector import server, store  # noqa: PLC0415  an extra, imported when used
     except ImportError as error:
         options.parser.error(f"{error}; the inspector needs packages: pip install 'zentra-otel-posthog[tools]'")
+    if options.config and not Path(options.config).is_file():
+        options.parser.error(f"--config {options.config}: there is no such file")
     try:
         settings = config.load(config_argument(options))
     except config.SettingsError as error:
@@ -65,7 +68,8 @@ def run(options: argparse.Namespace, _: Sequence[str]) -> int:
         )
         sys.stdout.flush()
         if options.open:
-            webbrowser.open(url)
+            # A browser of the terminal is waited for.
+            threading.Thread(target=webbrowser.open, args=(url,), name="inspector-browser", daemon=True).start()
 
     with listener:
         try:

@@ -136,8 +136,10 @@ def _plain(body: bytes | None, encoding: str) -> bytes:
     if encoding == "identity":
         text = body
     elif encoding == "zstd":
-        import zstandard  # noqa: PLC0415  an extra
-
+        try:
+            import zstandard  # noqa: PLC0415  an extra
+        except ImportError:
+            raise RefusalError(415, "zstd needs a package here: pip install 'zentra-otel-posthog[zstd]'") from None
         try:
             text = zstandard.ZstdDecompressor().stream_reader(body).read(DECOMPRESSED_LIMIT + 1)
         except zstandard.ZstdError as error:

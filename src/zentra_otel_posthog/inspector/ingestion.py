@@ -251,20 +251,16 @@ class _BusyError(Exception):
 class BrowserAccess:
     """Lets pages of any origin post, as PostHog's capture service does: origin and headers are mirrored.
 
-    Nothing under the inspector's own prefix is opened so.
-
     Args:
         app: What answers.
-        closed: The prefix.
     """
 
-    def __init__(self, app: ASGIApp, closed: str) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._closed = closed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer preflights, and add the headers to what is answered else."""
-        if scope["type"] != "http" or scope["path"].startswith(self._closed):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         asked = Headers(scope=scope)

@@ -112,7 +112,13 @@ def _application(
     application = Starlette(
         routes=routes, lifespan=lifespan, exception_handlers={**api.HANDLERS, HTTPException: nothing_here}
     )
-    return _Guard(BrowserAccess(application, _PREFIX))
+    guarded, open_to_all = _Guard(application), BrowserAccess(application)
+
+    async def doors(scope: Scope, receive: Receive, send: Send) -> None:
+        own = scope["type"] == "http" and (scope["path"] == "/" or scope["path"].startswith(_PREFIX))
+        await (guarded if own else open_to_all)(scope, receive, send)
+
+    return doors
 
 
 class _Guard:
@@ -122,9 +128,7 @@ class _Guard:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not (scope["path"] == "/" or scope["path"].startswith(_PREFIX)):
-            await self._app(scope, receive, send)
-            return
+        """Refuse what is not for them."""
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -18,6 +18,10 @@ from zentra_otel_posthog.cli import main
         (["spool", "stauts"], "did you mean 'status'?"),
         (["spool", "replay", "--daed"], "did you mean '--dead'?"),
         (["spool", "purge", "--older-than", "soon"], "'soon' is no age"),
+        (["inspect", "--prot", "80"], "did you mean '--port'?"),
+        (["inspect", "--port", "80x"], "'80x' is no port"),
+        (["inspect", "--config", "missing.toml"], "--config missing.toml: there is no such file"),
+        (["inspect", "--memory", "--data", "here"], "not allowed with argument --memory"),
         (["events", "--format", "tabel"], "did you mean 'table'?"),
     ],
 )
