@@ -126,7 +126,8 @@ def retention(store: Store, scope: Scope, first: str, returning: str, period: Pe
     rows = store.read(
         f"""
         with known as (
-            select project, person, event, date_trunc($period, "timestamp") as start
+            -- Before DuckDB 2 the truncated time is a date.
+            select project, person, event, date_trunc($period, "timestamp")::timestamp as start
             from facts where event in ($first, $returning) and {condition}
         ), cohorts as (
             select project, person, min(start) as start from known where event = $first group by project, person
@@ -180,7 +181,7 @@ def trends(store: Store, scope: Scope, interval: Interval) -> dict[str, Any]:
     condition = where(asked)
     rows = store.read(
         f"""
-        select date_trunc($interval, "timestamp") as bucket, {_OUTCOME_COUNTS},
+        select date_trunc($interval, "timestamp")::timestamp as bucket, {_OUTCOME_COUNTS},
                count(distinct (project, person)) filter (not starts_with(event, '$')) as active_users
         from facts where {condition} group by bucket
         """,  # noqa: S608  names and conditions of ours
@@ -196,7 +197,7 @@ def trends(store: Store, scope: Scope, interval: Interval) -> dict[str, Any]:
     }
     outcomes = store.read(
         f"""
-        select date_trunc($interval, "timestamp") as bucket, event, found[1] as method, found[2] as reason,
+        select date_trunc($interval, "timestamp")::timestamp as bucket, event, found[1] as method, found[2] as reason,
                found[3] as currency, count(*) as count, coalesce(sum(try_cast(found[4] as bigint)), 0) as minor
         from (select "timestamp", event,
                      json_extract_string(own, ['$.method', '$.reason', '$.currency', '$.amount_minor']) as found
