@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 POSTHOG_JS = EXAMPLES / "bank/storefront/node_modules/posthog-js"
+_PATIENCE = 20_000  # milliseconds; CI's machines are busy
 SEED = 41  # with which the bank's outside declines nothing of what the tests do
 
 
@@ -105,7 +106,7 @@ class Storefront:
 
     def said(self, words: str) -> None:
         """Wait until the page says so."""
-        expect(self.page.get_by_role("status")).to_contain_text(words)
+        expect(self.page.get_by_role("status")).to_contain_text(words, timeout=_PATIENCE)
 
     def sign_up(self, person: Person) -> str:
         """Sign up and return the customer's id."""
@@ -148,7 +149,7 @@ class Storefront:
 def tab(chromium: Browser, **options: Any) -> Iterator[tuple[BrowserContext, Page]]:
     """Open a tab of a browser that knows nobody yet."""
     context = chromium.new_context(**options)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(_PATIENCE)
     try:
         yield context, context.new_page()
     finally:
