@@ -6,10 +6,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, expect
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
 from tests.e2e.inspected import Inspector
 from tests.e2e.storefront import POSTHOG_JS, Person, Storefront, bank, tab
 
@@ -82,3 +83,28 @@ def test_what_is_refused_is_said_as_a_person_would(stand: Stand, chromium: Brows
         expect(page.get_by_role("region", name="Payments")).to_contain_text("Because the account is closed.")
         page.reload()
         expect(page.get_by_role("region", name="Payments")).to_contain_text("Failed")
+
+
+def violations(page: Page) -> list[str]:
+    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {node['target']} {node['failureSummary']}" for one in found for node in one["nodes"]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_storefront_is_for_everyone(stand: Stand, chromium: Browser, scheme: Literal["light", "dark"]) -> None:
+    """axe-core finds nothing on either side of the door, with everything unfolded, and a narrow screen scrolls down only."""
+    with tab(chromium, color_scheme=scheme, viewport={"width": 360, "height": 740}) as (_, page):
+        storefront = Storefront(page, stand.bank)
+        storefront.open()
+        expect(page.get_by_role("heading", name="Sign up")).to_be_visible()
+        assert violations(page) == []
+        storefront.sign_up(Person())
+        expect(page.get_by_role("heading", name="Your account")).to_be_focused()
+        storefront.add_money()
+        page.get_by_text("Make a payment fail").click()
+        page.get_by_role("button", name="A card number with a wrong digit").click()
+        storefront.press_pay()
+        storefront.said("failed: the card number is wrong")
+        page.get_by_text("Verify who you are").click()
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
