@@ -123,8 +123,8 @@ class Rule:
                 known = [schema.name for schema in events.schemas()]
                 names = [*events.FAMILIES, *known] if key == "event" else known
                 raise ValueError(
-                    f"{self.label} has an unknown {key} {name!r}; {nearest(name, names)} A new one is declared as "
-                    "[[event]]: a class in a module that is not imported yet is not known at start-up"
+                    f"{self.label} has an unknown {key} {name!r}; {nearest(name, names)} (a new one is declared as "
+                    "[[event]]: a class in a module that is not imported yet is not known at start-up)"
                 )
             yield schema
 

@@ -100,7 +100,7 @@ def require(name: str) -> EventSchema:
         return schema
     raise UnknownEvent(
         f"no event {name!r} in the tracking plan; {nearest(name, _registry)} "
-        "A new one is declared as a subclass of Event or as [[event]] in zentra-otel-posthog.toml"
+        "(a new one is declared as a subclass of Event or as [[event]] in zentra-otel-posthog.toml)"
     )
 
 

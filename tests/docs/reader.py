@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import asyncio
 import contextlib
 import importlib.metadata
 import inspect
@@ -121,14 +119,11 @@ class Reader:
         source = "\n" * (block.line - 1) + block.text
         if (named := _FILE.match(block.text)) is not None:
             Path(named[1]).write_text(block.text, encoding="utf-8")
-        code = compile(source, str(ROOT / block.page), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        code = compile(source, str(ROOT / block.page), "exec")
         names = vars(self._module)
         before = dict(names)
         with contextlib.redirect_stdout(io.StringIO()) as printed:
-            if code.co_flags & inspect.CO_COROUTINE:
-                asyncio.run(eval(code, names))
-            else:
-                exec(code, names)
+            exec(code, names)
             for name, thing in list(names.items()):
                 if name.startswith("test_") and before.get(name) is not thing:
                     _run_test(thing)
