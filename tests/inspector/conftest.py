@@ -80,7 +80,7 @@ class Inspector:
     def stop(self, number: int = signal.SIGINT) -> int:
         with suppress(ProcessLookupError):
             self.process.send_signal(number)
-        self.process.communicate(timeout=20)
+        self.errors = self.process.communicate(timeout=20)[1]
         return self.process.returncode
 
 
@@ -115,6 +115,7 @@ def _running(_folder: Path) -> Iterator[Inspector]:
     running = Inspector("--data", str(folder / "data"), environment=environment)
     yield running
     assert running.stop() == 0
+    assert running.errors == ""  # nothing was failed at
 
 
 @pytest.fixture

@@ -6,9 +6,11 @@ import base64
 import gzip
 import json
 import re
+import socket
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
 import posthog
@@ -103,6 +105,19 @@ def test_what_posthog_refuses(inspector: Inspector, body: bytes, status: int) ->
     (refusal,) = inspector.get("refused")["requests"]
     assert (refusal["path"], refusal["status"]) == ("/batch/", status)
     assert refusal["reason"]
+
+
+@pytest.mark.parametrize("length", [1_000, 200_000_000])
+def test_a_client_that_goes_away(inspector: Inspector, length: int) -> None:
+    """In the middle of a body, or with one without end: the next is served, and the terminal says nothing."""
+    address = urlsplit(inspector.url)
+    with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
+        connection.sendall(f"POST /batch/ HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode())
+        with suppress(OSError):  # it ends what goes on for too long
+            for _ in range(length // 1_000_000 + 1):
+                connection.sendall(b"{" * min(length // 2, 1_000_000))
+    inspector.send(an_event())
+    assert len(inspector.events()) == 1
 
 
 def test_capture_v1(inspector: Inspector) -> None:

@@ -109,17 +109,19 @@ class Ingestion:
             "/array/{token}/config.js": ("GET", self._config_script),
         }
         return [
-            Route(address, self._unless_busy(endpoint), methods=[method])
+            Route(address, self._guarded(endpoint), methods=[method])
             for path, (method, endpoint) in endpoints.items()
             for address in (path, f"{path}/")
         ]
 
-    def _unless_busy(self, endpoint: _Endpoint) -> _Endpoint:
+    def _guarded(self, endpoint: _Endpoint) -> _Endpoint:
         async def answered(request: Request) -> Response:
             try:
                 return await endpoint(request)
             except _BusyError:
                 return self._refused(request, 503, "too many bodies at once", _RETRY_AFTER)
+            except ClientDisconnect:  # nobody reads the answer
+                return Response(status_code=400, headers={"Connection": "close"})
 
         return answered
 

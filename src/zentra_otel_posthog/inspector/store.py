@@ -167,6 +167,8 @@ class Store:
             last = time.monotonic()
 
     def _commit(self, taken: list[_Batch | _Statements]) -> None:
+        # Whoever no longer waits at the end of the server has no acknowledgement either.
+        taken = [one for one in taken if one.done.set_running_or_notify_cancel()]
         fresh: list[tuple[Arrival, Event]] = []
         seq = self._seq
         try:
