@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 from tests.e2e.inspected import Inspector
 
@@ -45,3 +46,9 @@ def go(page: Page, path: str) -> None:
     page.goto(f"/#/{path}")
     view = path.partition("?")[0].partition("/")[0]
     page.locator(f"#content > .{view}:not([aria-busy])").wait_for(state="attached")
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe-core has against a page as it is."""
+    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {node['target']} {node['failureSummary']}" for one in found for node in one["nodes"]]

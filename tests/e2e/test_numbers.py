@@ -8,7 +8,7 @@ import json
 import random
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -62,7 +62,7 @@ class Clockwork:
         """Everybody signs up, has one way to pay, and comes back in some of the weeks after, or not at all."""
         for number in range(CUSTOMERS):
             first = self._chance.randrange(WEEKS)
-            self._at(start + first * WEEK)
+            self._at(start + first * WEEK, range(4))
             person = {
                 "name": f"Ada {number}",
                 "email": f"ada{number}@example.com",
@@ -74,48 +74,39 @@ class Clockwork:
             method = self._chance.choice(list(SOURCES))
             for week in range(first, WEEKS):
                 if self._chance.random() < 0.55:
-                    self._at(start + week * WEEK, least=12)
+                    self._at(start + week * WEEK, range(4 if week == first else 0, 7))
                     for _ in range(self._chance.choice((1, 1, 2))):
                         self._pay(customer, method)
 
-    def _at(self, week: datetime, least: int = 6) -> None:
-        """Turn the clock to some day of a week, early enough for what is done then to end in it."""
-        self._now = week + timedelta(days=self._chance.randrange(7), hours=self._chance.uniform(least, 20))
+    def _at(self, week: datetime, days: Sequence[int]) -> None:
+        """Turn the clock to one of these days of a week, early enough for what is done then to end in it."""
+        self._now = week + timedelta(days=self._chance.choice(days), hours=self._chance.uniform(6, 20))
         self._turn()
 
     def _turn(self) -> None:
-        self._post("/demo/clock", {"now": self._now.isoformat()})
+        self._post("/demo/clock", {"now": self._now.isoformat()}).raise_for_status()
 
     def _pay(self, customer: str, method: str) -> None:
-        order = {
-            "method": method,
-            "amount_minor": 250_000,
-            "currency": "NGN",
-            "source": self._chance.choice(SOURCES[method]),
-        }
-        answer = self._http.post(self._url + "/payments", json=order, headers={"X-Customer-Id": customer}, timeout=30)
+        source = self._chance.choice(SOURCES[method])
+        order = {"method": method, "amount_minor": 250_000, "currency": "NGN", "source": source}
+        answer = self._post("/payments", order, customer)
         while answer.status_code == requests.codes.gateway_timeout:  # the rail's; nothing is in the database then
-            answer = self._http.post(
-                self._url + "/payments", json=order, headers={"X-Customer-Id": customer}, timeout=30
-            )
+            answer = self._post("/payments", order, customer)
         made = answer.json()
         if made["status"] == "pending" and self._chance.random() < 0.8:
             self._now += timedelta(minutes=20)
             self._turn()
-            notice = {
-                "payment_id": made["payment_id"],
-                "status": self._chance.choice(("completed", "completed", "failed")),
-            }
-            body = json.dumps(notice | {"reason": "returned" if notice["status"] == "failed" else None}).encode()
-            signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
-            headers = {"X-Signature": signature, "Content-Type": "application/json"}
-            self._http.post(self._url + "/webhooks/rail", data=body, headers=headers, timeout=30).raise_for_status()
+            self._settle(made["payment_id"], *self._chance.choice((("completed", None), ("failed", "returned"))))
 
-    def _post(self, path: str, body: dict[str, Any], customer: str | None = None) -> requests.Response:
+    def _settle(self, payment: str, status: str, reason: str | None) -> None:
+        body = json.dumps({"payment_id": payment, "status": status, "reason": reason}).encode()
+        signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+        headers = {"X-Signature": signature, "Content-Type": "application/json"}
+        self._http.post(self._url + "/webhooks/rail", data=body, headers=headers, timeout=30).raise_for_status()
+
+    def _post(self, path: str, body: dict[str, Any], customer: str = "") -> requests.Response:
         headers = {"X-Customer-Id": customer} if customer else {}
-        answer = self._http.post(self._url + path, json=body, headers=headers, timeout=30)
-        answer.raise_for_status()
-        return answer
+        return self._http.post(self._url + path, json=body, headers=headers, timeout=30)
 
 
 @pytest.fixture(scope="module")

@@ -118,8 +118,7 @@ def test_the_keyboard_reaches_everything_in_the_stream(page: Page, inspector: In
     page.keyboard.press("ArrowDown")
     page.keyboard.press("k")
     expect(rows(page).nth(1)).to_be_focused()
-    outline = rows(page).nth(1).evaluate("element => getComputedStyle(element).outlineStyle")
-    assert outline == "solid"  # the focus is seen
+    expect(rows(page).nth(1)).to_have_css("outline-style", "solid")  # the focus is seen
     page.keyboard.press("Enter")
     detail = page.get_by_role("dialog", name="payment.completed")
     expect(detail.get_by_role("heading", name="payment.completed")).to_be_focused()

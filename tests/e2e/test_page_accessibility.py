@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 from tests.e2e.histories import busiest, history
 from tests.e2e.inspected import Inspector, made
-from tests.e2e.pages import VIEWS, go, watched_page
+from tests.e2e.pages import VIEWS, go, violations, watched_page
 
 pytestmark = pytest.mark.slow
 
@@ -30,11 +29,6 @@ def filled(inspector: Inspector) -> Inspector:
     ):
         inspector.post(path, body)
     return inspector
-
-
-def violations(page: Page) -> list[str]:
-    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
-    return [f"{one['id']}: {node['target']} {node['failureSummary']}" for one in found for node in one["nodes"]]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

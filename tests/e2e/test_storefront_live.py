@@ -6,12 +6,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 from tests.e2e.inspected import Inspector
+from tests.e2e.pages import violations
 from tests.e2e.storefront import POSTHOG_JS, Person, Storefront, bank, tab
 
 pytestmark = [
@@ -83,11 +83,6 @@ def test_what_is_refused_is_said_as_a_person_would(stand: Stand, chromium: Brows
         expect(page.get_by_role("region", name="Payments")).to_contain_text("Because the account is closed.")
         page.reload()
         expect(page.get_by_role("region", name="Payments")).to_contain_text("Failed")
-
-
-def violations(page: Page) -> list[str]:
-    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
-    return [f"{one['id']}: {node['target']} {node['failureSummary']}" for one in found for node in one["nodes"]]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
