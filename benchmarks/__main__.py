@@ -22,9 +22,17 @@ from rich.table import Table
 from benchmarks.harness import Row, measure
 
 MEASURES = {
-    "calls": ("decorated", "asynchronous", "dropped", "beside_the_client", "beside_logfire", "beside_langfuse"),
+    "calls": (
+        "decorated",
+        "asynchronous",
+        "dropped",
+        "beside_the_client",
+        "capture_alone",
+        "beside_logfire",
+        "beside_langfuse",
+    ),
     "spans": ("others",),
-    "delivery": ("processor_time", "throughput"),
+    "delivery": ("processor_time", "throughput", "throughput_with_spans"),
     "tail": ("while_delivering", "while_down"),
     "spool": ("append",),
     "memory": ("million",),
@@ -61,6 +69,13 @@ def _machine() -> str:
     return f"{platform.system()} on {platform.machine()}, {os.cpu_count()} cores{model and f' ({model})'}"
 
 
+def _notes() -> str:
+    """Return what people have written below the table: everything from the second heading on."""
+    before = _RESULTS.read_text(encoding="utf-8") if _RESULTS.exists() else ""
+    _, heading, notes = before.partition("\n## ")
+    return heading + notes
+
+
 def _document(rows: list[Row], seconds: float) -> str:
     lines = ["| " + " | ".join(cells) + " |" for cells in (_HEADINGS, ("---",) * len(_HEADINGS), *map(_cells, rows))]
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
@@ -72,6 +87,7 @@ def _document(rows: list[Row], seconds: float) -> str:
         "second ratio is that of the calling thread's processor time. Compare ratios, not microseconds.\n\n"
         + "\n".join(lines)
         + "\n"
+        + _notes()
     )
 
 

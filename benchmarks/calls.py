@@ -16,8 +16,7 @@ from zentra_otel_posthog import capture, flush
 _ROUNDS = 41
 _CALLS = 1000  # a round
 _PEER_CALLS = 500
-
-Products = dict[str, Callable[[], object]]
+_PROPERTIES = {"cardType": CARD[1], "tier": CARD[2]}
 
 
 def decorated() -> list[Row]:
@@ -81,12 +80,9 @@ def beside_the_client() -> list[Row]:
     with running() as (host, by_hand):
         client = Posthog("phc_benchmark", host=host)
 
-        def properties() -> dict[str, str]:
-            return {"cardType": CARD[1], "tier": CARD[2]}
-
         def span_and_capture() -> None:
             by_hand.issue(*CARD)
-            client.capture("card.issued", distinct_id=CARD[0], properties=properties())
+            client.capture("card.issued", distinct_id=CARD[0], properties=_PROPERTIES)
 
         def settle() -> None:
             flush()
@@ -96,8 +92,8 @@ def beside_the_client() -> list[Row]:
             {
                 "decorated": times(partial(issue, *CARD)),
                 "span and client": times(span_and_capture),
-                "capture": times(lambda: capture("card.issued", distinct_id=CARD[0], properties=properties())),
-                "client": times(lambda: client.capture("card.issued", distinct_id=CARD[0], properties=properties())),
+                "capture": times(partial(capture, "card.issued", distinct_id=CARD[0], properties=_PROPERTIES)),
+                "client": times(partial(client.capture, "card.issued", distinct_id=CARD[0], properties=_PROPERTIES)),
             },
             rounds=_ROUNDS,
             count=_CALLS,
@@ -114,6 +110,30 @@ def beside_the_client() -> list[Row]:
         ),
         row("capture, with a span of its own", costs["capture"], "posthog.capture, no span", costs["client"]),
     ]
+
+
+def capture_alone() -> list[Row]:
+    """Without tracing, of which the client knows nothing either."""
+    from posthog import Posthog
+
+    with running(None) as (host, _):
+        client = Posthog("phc_benchmark", host=host)
+
+        def settle() -> None:
+            flush()
+            client.flush()
+
+        costs = interleave(
+            {
+                "ours": times(partial(capture, "card.issued", distinct_id=CARD[0], properties=_PROPERTIES)),
+                "client": times(partial(client.capture, "card.issued", distinct_id=CARD[0], properties=_PROPERTIES)),
+            },
+            rounds=_ROUNDS,
+            count=_CALLS,
+            settle=settle,
+        )
+        client.shutdown()
+    return [row("capture, no tracing set up", costs["ours"], "posthog.capture", costs["client"])]
 
 
 class _Discard(SpanExporter):

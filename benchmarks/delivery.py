@@ -12,12 +12,13 @@ from functools import partial
 
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 
 from benchmarks.harness import Row, times
 from benchmarks.subjects import CARD, ByHand, issue, running
 from zentra_otel_posthog import capture, flush
 
-_ROUNDS = 15
+_ROUNDS = 9
 _SPANS = 2000  # a round; the exporter's queue holds 2048
 _EVENTS = 8000  # a round; the client's queue holds 10,000
 _THREADS = 8
@@ -116,10 +117,19 @@ def processor_time() -> list[Row]:
 
 
 def throughput() -> list[Row]:
-    """One process, with one thread and with eight."""
+    """Without tracing, of which the client knows nothing either."""
+    return _throughput("no tracing set up", None)
+
+
+def throughput_with_spans() -> list[Row]:
+    """With tracing: each capture has a span of its own."""
+    return _throughput("each on a span of its own", ALWAYS_ON)
+
+
+def _throughput(situation: str, sampler: Sampler | None) -> list[Row]:
     from posthog import Posthog
 
-    with running() as (host, _):
+    with running(sampler) as (host, _):
         client = Posthog("phc_benchmark", host=host, gzip=True)
         properties = {"cardType": CARD[1], "tier": CARD[2]}
         ways = {
@@ -129,11 +139,11 @@ def throughput() -> list[Row]:
             ),
         }
         rows = []
-        for threads, at_least in ((1, 5.0), (_THREADS, None)):
+        for threads, label, at_least in ((1, "1 thread", 5.0), (_THREADS, f"{_THREADS} threads", None)):
             found = _rounds(partial(_rate, threads=threads), ways)
             rows.append(
                 Row(
-                    measure=f"throughput until delivered, {threads} thread{'s' * (threads > 1)}",
+                    measure=f"captures until delivered, {situation}, {label}",
                     against="posthog.capture",
                     unit="events/s",
                     ours=statistics.median(found["ours"]),
@@ -144,4 +154,5 @@ def throughput() -> list[Row]:
                     at_least=at_least,
                 )
             )
+        client.shutdown()
     return rows

@@ -62,25 +62,26 @@ PAYMENT = ("usr_1", 125_000, "NGN", "card")
 
 
 @contextmanager
-def configured(host: str, sampler: Sampler = ALWAYS_ON) -> Iterator[ByHand]:
+def configured(host: str, sampler: Sampler | None = ALWAYS_ON) -> Iterator[ByHand]:
     """Set up the package with its default settings, so that the sender delivers as it does for users.
 
     Args:
         host: Where PostHog is.
-        sampler: Of the application's provider and of the bare one.
+        sampler: Of the application's provider and of the bare one. None: the application has no tracing.
 
     Yields:
         What is written by hand.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as spool:
-        trace.set_tracer_provider(TracerProvider(sampler=sampler))
+        if sampler is not None:
+            trace.set_tracer_provider(TracerProvider(sampler=sampler))
         zentra_otel_posthog.configure(api_key="phc_benchmark", host=host, spool_dir=spool)
         yield ByHand(TracerProvider(sampler=sampler).get_tracer("by hand"))
         zentra_otel_posthog.shutdown(10)
 
 
 @contextmanager
-def running(sampler: Sampler = ALWAYS_ON) -> Iterator[tuple[str, ByHand]]:
+def running(sampler: Sampler | None = ALWAYS_ON) -> Iterator[tuple[str, ByHand]]:
     """Set the package up against a receiver. Yield its address, and what is written by hand."""
     with receiver() as host, configured(host, sampler) as by_hand:
         yield host, by_hand
