@@ -48,7 +48,7 @@ _decoder: Final = msgspec.json.Decoder(Capture)
 
 def encode_line(capture: Capture) -> bytes:
     """Encode a capture as one line of JSON, the form in which it is spooled and posted."""
-    return _encoder.encode_lines((capture,))
+    return _encoder.encode(capture) + b"\n"
 
 
 def is_capture(line: bytes) -> bool:
