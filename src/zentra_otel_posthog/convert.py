@@ -66,7 +66,8 @@ class Origin(msgspec.Struct, frozen=True):
 
     @classmethod
     def _untraced(cls) -> Origin:
-        return cls(int.from_bytes(os.urandom(16)), int.from_bytes(os.urandom(8)), False)  # noqa: FBT003  a record's field
+        random = os.urandom(24)  # at once: each call into the kernel takes 0.4 µs
+        return cls(int.from_bytes(random[:16]), int.from_bytes(random[16:]), False)  # noqa: FBT003  a record's field
 
     def uuid(self, position: int, name: str) -> str:
         """Return an event's UUID, a function of where it came from, so that a repeated conversion counts once.

@@ -149,14 +149,15 @@ def _capture(
     own = None if span.is_recording() else _provider.start_span(schema.name, context)
     span = own or span
     try:
+        origin = Origin.of(span)
         return record(
             span,
             schema,
             clean,
             subject,
-            Origin.of(span),
+            origin,
             # The span may hold events of this name already, and threads and forks may share it.
-            random_position(),
+            random_position() if origin.traced else 0,
             timestamp=None if timestamp is None else _nanoseconds(timestamp),
             person_set=clean_properties(schema, person_set) if person_set else None,
             person_set_once=clean_properties(schema, person_set_once) if person_set_once else None,

@@ -213,6 +213,8 @@ def noted_on(attributes: Mapping[str, Any] | None, surrounding: Identity) -> Ide
 
 def with_common(surrounding: Identity, properties: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return properties completed by the common ones of the surrounding identity."""
+    if surrounding.platform is None and surrounding.user_tier is None:
+        return properties
     common = {
         name: value
         for name, value in (("platform", surrounding.platform), ("user_tier", surrounding.user_tier))
