@@ -32,7 +32,7 @@ MEASURES = {
         "beside_langfuse",
     ),
     "spans": ("others",),
-    "delivery": ("processor_time", "throughput", "throughput_with_spans"),
+    "delivery": ("processor_time", "processor_time_of_the_exporter", "throughput", "throughput_with_spans"),
     "tail": ("while_delivering", "while_down"),
     "spool": ("append",),
     "memory": ("million",),

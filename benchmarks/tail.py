@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import statistics
 import time
 from collections.abc import Callable
@@ -11,35 +12,34 @@ from functools import partial
 from benchmarks.harness import Row, free_port
 from benchmarks.subjects import CARD, ByHand, configured, issue, running
 
-_BLOCKS = 40
-_CALLS = 2000  # a block
+_ROUNDS = 41
+_CALLS = 5000  # a round, so that five of them are beyond the last quantile
 
 
-def _latencies(call: Callable[[], object], into: list[int]) -> None:
+def _latencies(call: Callable[[], object]) -> list[int]:
     clock = time.perf_counter_ns
+    taken = []
     for _ in range(_CALLS):
         begun = clock()
         call()
-        into.append(clock() - begun)
+        taken.append(clock() - begun)
+    return sorted(taken)
 
 
 def _rows(situation: str, by_hand: ByHand, at_most: float | None = None) -> list[Row]:
-    ours: list[int] = []
-    bare: list[int] = []
-    calls = (partial(issue, *CARD), ours), (partial(by_hand.issue, *CARD), bare)
-    for block in range(_BLOCKS):
-        for call, into in calls if block % 2 else reversed(calls):
-            _latencies(call, into)
+    calls = {"ours": partial(issue, *CARD), "bare": partial(by_hand.issue, *CARD)}
+    rounds = [{name: _latencies(calls[name]) for name in random.sample(list(calls), 2)} for _ in range(_ROUNDS)]
     rows = []
     for name, share, target in (("p99", 0.99, None), ("p99.9", 0.999, at_most)):
-        one, other = (statistics.quantiles(taken, n=1000)[round(share * 1000) - 1] / 1000 for taken in (ours, bare))
+        position = round(share * _CALLS) - 1
+        pairs = [(taken["ours"][position] / 1000, taken["bare"][position] / 1000) for taken in rounds]
         rows.append(
             Row(
                 measure=f"{name} of a decorated call, {situation}",
                 against=f"{name} of the span by hand",
-                ours=one,
-                theirs=other,
-                ratio=one / other,
+                ours=statistics.median(one for one, _ in pairs),
+                theirs=statistics.median(other for _, other in pairs),
+                ratio=statistics.median(one / other for one, other in pairs),
                 at_most=target,
             )
         )
