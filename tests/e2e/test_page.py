@@ -34,9 +34,14 @@ def rows(page: Page) -> Any:
 
 
 def test_an_empty_inspector_says_what_to_set(page: Page, inspector: Inspector) -> None:
-    """Whoever has sent nothing reads the two lines, with this server's own address."""
+    """Whoever has sent nothing reads the two lines, with this server's own address, and can copy them."""
+    lines = f"POSTHOG_HOST={inspector.url}\nPOSTHOG_API_KEY=phc_local"
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     go(page, "stream")
-    expect(page.locator(".lines pre")).to_have_text(f"POSTHOG_HOST={inspector.url}\nPOSTHOG_API_KEY=phc_local")
+    expect(page.locator(".lines pre")).to_have_text(lines)
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == lines
 
 
 def test_a_payment_appears_without_reload(page: Page, inspector: Inspector) -> None:

@@ -102,7 +102,7 @@ def _print_time(request: Any) -> None:
         print(f"{timing['responseEnd'] - timing['requestStart']:6.0f} ms  {request.url.partition('/inspector/api')[2]}")  # noqa: T201  a measurement
 
 
-@pytest.mark.skipif("ZENTRA_SCREENSHOTS" not in os.environ, reason="pictures for docs are made when asked for")
+@pytest.mark.skipif("ZENTRA_SCREENSHOTS" not in os.environ, reason="ZENTRA_SCREENSHOTS=1 makes the docs' pictures")
 @pytest.mark.parametrize(
     ("name", "place", "options"),
     [

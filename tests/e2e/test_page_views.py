@@ -77,6 +77,20 @@ def test_a_timeline_has_browser_and_backend_side_by_side(page: Page, filled: Ins
     assert page.locator("li.linked.backend").count()
 
 
+def test_two_projects_customers_of_one_id_are_two(page: Page, inspector: Inspector) -> None:
+    """Each row leads to the timeline of its own project."""
+    inspector.send(made("payment.completed", "usr_1"), made("payment.completed", "usr_1"))
+    inspector.post("/batch/", {"api_key": "phc_other", "batch": [made("payment.failed", "usr_1")]})
+    for name, count in (("payment.completed", 2), ("payment.failed", 1)):
+        go(page, "customers")
+        row = page.get_by_role("region", name="Customers").get_by_role("row").filter(has_text=f"usr_1{count}")
+        row.get_by_role("link").click()
+        shown = page.locator("ol.timeline button.event")
+        expect(shown).to_have_count(count)
+        expect(shown.first).to_contain_text(name)
+        page.get_by_role("combobox", name="Project").select_option("")
+
+
 def test_an_anonymous_visitor_becomes_the_customer(page: Page, inspector: Inspector) -> None:
     """What was seen before the login is on the customer's timeline, with the id that it had."""
     inspector.send(
@@ -249,10 +263,16 @@ def test_delivery_shows_what_arrived_and_can_forget_it(page: Page, filled: Inspe
 def test_time_and_project_narrow_every_view(page: Page, inspector: Inspector) -> None:
     """What the head of the page says holds in each view, and stays from one to the next."""
     inspector.send(*history(5), made("payment.completed", "usr_now"))
-    go(page, "stream")
+    inspector.post("/batch/", {"api_key": "phc_other", "batch": [made("payment.completed", "usr_other")]})
+    listed = page.get_by_role("region", name="Customers").locator("tbody tr")
+    go(page, "customers")
+    expect(listed).to_have_count(7)
     page.get_by_role("combobox", name="Time").select_option("15m")
-    expect(page.locator("ol.events button.event")).to_have_count(1)
-    page.get_by_role("link", name="Customers").click()
-    expect(page.get_by_role("region", name="Customers").locator("tbody tr")).to_have_count(1)
-    page.get_by_role("combobox", name="Time").select_option("")
-    expect(page.get_by_role("region", name="Customers").locator("tbody tr")).to_have_count(6)
+    expect(listed).to_have_count(2)
+    other = next(row["project"] for row in inspector.get("/projects")["projects"] if row["events"] == 1)
+    page.get_by_role("combobox", name="Project").select_option(other)
+    expect(listed).to_have_count(1)
+    page.get_by_role("link", name="Stream").click()
+    expect(page.locator("ol.events button.event")).to_have_text([re.compile("usr_other")])
+    page.get_by_role("combobox", name="Project").select_option("")
+    expect(page.locator("ol.events button.event")).to_have_count(2)

@@ -29,8 +29,9 @@ function everyone(place, { choices }) {
 
   function draw({ customers: people }) {
     if (people.length === 0) return query.value ? nothing("No customer has such an id.") : settings();
+    const several = new Set(people.map(({ project }) => project)).size > 1; // whose customers may have the same ids
     const rows = people.map((person) => [
-      h("a", { href: href("customers", person.person), "data-key": person.person }, person.person),
+      h("a", { href: href("customers", person.person, several ? { project: person.project } : {}), "data-key": `${person.project} ${person.person}` }, person.person),
       number(person.events), minute(person.first_seen), minute(person.last_seen),
       Object.entries(person.properties).filter(([key]) => !key.startsWith("$")).map(([key, value]) => `${key} ${text(value)}`).join(" · "),
     ]);
