@@ -194,10 +194,10 @@ def test_a_refusal_is_one_sentence(server: Server, status: int, answer: object, 
 
 
 def test_a_server_that_hangs_costs_the_timeout(server: Server) -> None:
-    """No answer: an error that names the host and the time allowed."""
+    """No answer: an error that names the host and the time that it took, which is longer on a busy machine."""
     server.will(HANG)
 
-    with pytest.raises(AnalyticsError, match=r"did not answer .*0\.2 s"):
+    with pytest.raises(AnalyticsError, match=r"did not answer \(ReadTimeout after [\d.]+ s\)"):
         ask(server, timeout=0.2)
 
 
