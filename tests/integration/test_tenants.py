@@ -481,7 +481,7 @@ def test_two_hundred_tenants(receiver: Receiver, tmp_path: Path, monkeypatch: py
     while threads() != {"zentra-posthog-tenants": 1}:
         threading.Event().wait(0.05)
     assert _closed(receiver)
-    assert len(list(DESCRIPTORS.iterdir())) == before
+    assert len(list(DESCRIPTORS.iterdir())) <= before  # fewer, where one that an earlier test left was collected
 
 
 def _closed(receiver: Receiver) -> bool:
