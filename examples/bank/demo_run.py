@@ -28,6 +28,7 @@ _WEEKS: Final = 5
 _SAMPLED: Final = 0.1
 _WIDTH: Final = 80
 _DELIVERY_TIMEOUT: Final = 10.0  # seconds, after the bank has stopped
+_SPOOL: Final = "spool"
 _CONFIG: Final = Path(__file__).with_name("zentra-otel-posthog.toml")
 
 
@@ -65,7 +66,7 @@ def run(*, seed: int, customers: int, inspect: bool) -> int:
         receiver = None if live else stack.enter_context(Receiver())
         watching = None
         if inspect and receiver is not None:
-            watching = stack.enter_context(Watching(receiver))
+            watching = stack.enter_context(Watching(receiver, folder / _SPOOL))
             console.print(f"Watch it live: {watching.url}\n")
         try:
             played = _play(console, folder, tracing, receiver, seed=seed, customers=customers)
@@ -90,7 +91,7 @@ def run(*, seed: int, customers: int, inspect: bool) -> int:
 def _play(
     console: Console, folder: Path, tracing: TracingBackend, receiver: Receiver | None, *, seed: int, customers: int
 ) -> _Played:
-    database, spool = folder / "bank.sqlite3", folder / "spool"
+    database, spool = folder / "bank.sqlite3", folder / _SPOOL
     rail_secret = secrets.token_hex(16)
     # Nothing that the user has set for other programs may change what is shown.
     foreign = ("OTEL_", "ZENTRA_POSTHOG_", "POSTHOG_") if receiver is not None else ("OTEL_", "ZENTRA_POSTHOG_")

@@ -1,9 +1,11 @@
 """Shows the demonstration in the inspector while it runs: what the stand-in for PostHog takes goes there too."""
 
+import os
 import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -21,17 +23,22 @@ class Watching:
 
     Args:
         receiver: The stand-in whose requests it gets.
+        spool: The bank's, beside which it finds what the sanitizer kept back.
     """
 
-    def __init__(self, receiver: Receiver) -> None:
+    def __init__(self, receiver: Receiver, spool: Path) -> None:
         self._receiver = receiver
+        self._environment = {**os.environ, "ZENTRA_POSTHOG_SPOOL_DIR": str(spool)}
         self._over = threading.Event()
         self._forwarder = threading.Thread(target=self._forward, name="demo-watching", daemon=True)
         self.url = ""
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, "inspect", "--memory", "--port", "0"], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", _PROGRAM, "inspect", "--memory", "--port", "0"],
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert self._process.stdout is not None
         # "The inspector is at http://..."; it says nothing where it could not start.

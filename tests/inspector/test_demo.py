@@ -17,8 +17,8 @@ PROGRAM = "import sys; from zentra_otel_posthog.cli import main; sys.exit(main()
 
 @pytest.mark.slow  # it plays five weeks
 def test_the_demo_stays_to_be_looked_at() -> None:
-    """Everything that its bank emitted is in the inspector, which is up until Ctrl-C."""
-    command = [sys.executable, "-c", PROGRAM, "demo", "--inspect", "--customers", "5"]
+    """Everything that its bank emitted is in the inspector, and what it kept back, until Ctrl-C."""
+    command = [sys.executable, "-c", PROGRAM, "demo", "--inspect", "--customers", "40"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ)) as demo:
         assert demo.stdout is not None
         printed = ""
@@ -31,5 +31,7 @@ def test_the_demo_stays_to_be_looked_at() -> None:
         assert emitted is not None
         with urllib.request.urlopen(f"{url}/inspector/api/health") as answer:
             assert json.load(answer)["stored"] == int(emitted[1].replace(",", "")) > 0
+        with urllib.request.urlopen(f"{url}/inspector/api/refused") as answer:
+            assert {one["property"] for one in json.load(answer)["refused"]} == {"note"}
         demo.send_signal(signal.SIGINT)
         assert demo.wait(timeout=20) == 0
