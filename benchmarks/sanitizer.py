@@ -38,8 +38,8 @@ _VALUES: Mapping[str, tuple[str, object]] = {
 
 
 def _cases() -> list[tuple[str, object]]:
-    """Return keys and values: those of ``PII_CASES``, a file of JSON lines with ``key`` and ``value``, else our own."""
-    if (path := os.environ.get("PII_CASES")) is None:
+    """Return keys and values: those of ``PII_CASES``, gzipped JSON lines with ``key`` and ``value``, else our own."""
+    if not (path := os.environ.get("PII_CASES")):
         return list(_VALUES.values())
     cases = (json.loads(line) for line in gzip.decompress(Path(path).read_bytes()).splitlines())
     return [(case["key"], case["value"]) for case in cases]
@@ -101,7 +101,7 @@ def values() -> list[Row]:
     import spacy
 
     cases = _cases()
-    source = " of PII_CASES" if "PII_CASES" in os.environ else ""
+    source = " of PII_CASES" if os.environ.get("PII_CASES") else ""
     few = random.Random(0).sample(cases, min(_PEER_VALUES, len(cases)))
     patterns, scrubber = _presidio(spacy.blank("en")), _logfire()
     costs = interleave(
