@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from zentra_otel_posthog import capture, card, configure, shutdown
+from zentra_otel_posthog.delivery._http import Client
+from zentra_otel_posthog.inspector import Answer, Receiver
 
 
 @card(properties={"cardType": "card_type"})
@@ -20,6 +25,30 @@ def record(count: int) -> int:
         capture("card.issued", distinct_id="usr_1", properties={"cardType": "virtual", "tier": "gold"})
     gc.collect()
     return sys.getallocatedblocks()
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("trouble", ["refused", "closed", "late"])
+def test_a_request_that_fails_leaves_its_body_to_nobody(trouble: str) -> None:
+    """Whatever became of the connection, only the caller holds the body then, without the collector's help."""
+    body = bytes(1000)
+    with Receiver() as receiver:
+        receiver.answer(Answer(connection="hang" if trouble == "late" else "close"), times=9)
+        if trouble == "refused":
+            receiver.stop()
+        client = Client()
+        before = sys.getrefcount(body)
+        with pytest.raises(OSError, match=r"."):
+            client.post(f"{receiver.url}/batch/", body, {}, 0.2)
+        assert sys.getrefcount(body) == before
 
 
 def test_events_leave_nothing_behind(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import io
 import socket
 import threading
 import time
+import traceback
 from typing import Any, Final, NamedTuple, cast
 
 import requests
@@ -81,16 +82,21 @@ class Client:
             OSError: There is no answer (``requests`` derives its errors from it).
         """
         _exchange.deadline = time.monotonic() + timeout
-        with self._session.request(
-            method,
-            url,
-            data=body,
-            headers=headers,
-            timeout=(min(_CONNECT_TIMEOUT, timeout), timeout),
-            allow_redirects=False,
-            stream=True,
-            auth=_as_given,
-        ) as response:
+        try:
+            response = self._session.request(
+                method,
+                url,
+                data=body,
+                headers=headers,
+                timeout=(min(_CONNECT_TIMEOUT, timeout), timeout),
+                allow_redirects=False,
+                stream=True,
+                auth=_as_given,
+            )
+        except OSError as error:
+            _let_go(error)
+            raise
+        with response:
             answer, whole = _body(response.raw)
             return Reply(response.status_code, response.headers.get("Retry-After"), answer, whole)
 
@@ -102,6 +108,18 @@ class Client:
 def _as_given(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Keep ``requests`` from putting the password of a ``.netrc`` in the place of the project key."""
     return request
+
+
+def _let_go(error: BaseException) -> None:
+    """Empty the frames in which a request failed.
+
+    Those of urllib3 and their errors hold each other, and the body with them, until the garbage is collected: in an
+    outage a process grew by 60 MiB, and grows by 9 without them (benchmarks/outage.py).
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        traceback.clear_frames(cause.__traceback__)
+        cause = cause.__context__
 
 
 def _body(raw: urllib3.BaseHTTPResponse) -> tuple[bytes, bool]:
